@@ -1,0 +1,95 @@
+/*-------------------------------------------------------------------------
+ *
+ * message.h
+ *	  What members say to each other, as bytes.
+ *
+ * One envelope, two kinds of content: a message of the consensus core (with
+ * the entries of an APPEND), or commands that a member forwards to the leader.
+ * The envelope names the cluster, the sender and the addressee, and begins
+ * with a magic number in native byte order, so that bytes of another machine
+ * type, version or cluster are refused before anything else is looked at.
+ *
+ * Every entry's payload begins at a MAXALIGNed offset from the start of the
+ * message, so that commands can be used where they lie.
+ *
+ * Pure: no I/O, no clock.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef STORE_MESSAGE_H
+#define STORE_MESSAGE_H
+
+#include "store.h"
+#include "command.h"
+#include "membership.h"
+#include "lib/stringinfo.h"
+#include "raft/raft.h"
+#include "utils/uuid.h"
+
+#define MESSAGE_MAGIC	0x53544f01	/* "STO", version of the format */
+
+/* An entry in a message or on its way to or from the log. */
+typedef struct LogEntry
+{
+	uint64		index;
+	uint64		term;
+	EntryKind	kind;
+	uint32		length;
+	const char *data;			/* borrowed; MAXALIGNed */
+} LogEntry;
+
+typedef enum MessageKind
+{
+	MESSAGE_RAFT = 1,			/* raft, and for APPEND entries */
+	MESSAGE_FORWARD = 2			/* term, and entries: proposals for the leader
+								 * of that term; their index and term are 0 */
+} MessageKind;
+
+typedef struct MessageHeader
+{
+	pg_uuid_t	cluster_id;
+	uint64		from;
+	uint64		to;
+	MessageKind kind;
+} MessageHeader;
+
+typedef struct Message
+{
+	MessageHeader header;
+	struct raft_message raft;	/* MESSAGE_RAFT */
+	uint64		term;			/* MESSAGE_FORWARD */
+	uint32		n_entries;
+	LogEntry   *entries;		/* palloc'd array, data points into the bytes */
+
+	/* MESSAGE_RAFT, APPEND: the newest memberships among the entries */
+	uint32		n_configs;
+	struct raft_config_entry configs[2];
+} Message;
+
+/*
+ * Append an encoded message to buf, which must be empty (alignment counts
+ * from its start).  raft->n_entries says how many entries there are.
+ */
+extern void message_encode_raft(StringInfo buf, const pg_uuid_t *cluster_id,
+								const struct raft_message *raft,
+								const LogEntry *entries);
+
+extern void message_encode_forward(StringInfo buf, const pg_uuid_t *cluster_id,
+								   uint64 from, uint64 to, uint64 term,
+								   const LogEntry *entries, uint32 n_entries);
+
+/* Space that an entry takes in a message, for cutting messages to size. */
+extern Size message_entry_size(uint32 length);
+
+/* The envelope alone.  Returns NULL, or what is wrong (static text). */
+extern const char *message_decode_header(const char *data, Size length,
+										 MessageHeader *header);
+
+/*
+ * The whole message; data must be MAXALIGNed and outlive the result.  Returns
+ * NULL, or what is wrong (static text).  Allocates the entries array in the
+ * current memory context, never more than the length of the data warrants.
+ */
+extern const char *message_decode(const char *data, Size length, Message *message);
+
+#endif							/* STORE_MESSAGE_H */
