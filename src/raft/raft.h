@@ -157,14 +157,16 @@ struct raft_message
 	enum raft_message_type type;
 	raft_id		from;
 	raft_id		to;
-	raft_term	term;			/* the sender's; for PREVOTE the term it would
-								 * stand for */
+	raft_term	term;			/* the sender's; for PREVOTE, and for the reply
+								 * that grants it, the term it would stand for */
 	bool		after_flush;	/* duty 3, not duty 1; never on the wire */
 
 	/*
 	 * PREVOTE, VOTE: the candidate's last entry.  APPEND: the entry before
 	 * the first one sent.  SNAPSHOT: the last entry the copy will contain at
-	 * the least.
+	 * the least.  APPEND_REPLY that does not accept: the prev_index it
+	 * refuses, so that the leader can tell an answer to its last probe from
+	 * the echo of an earlier one.
 	 */
 	raft_index	prev_index;
 	raft_term	prev_term;
@@ -214,8 +216,10 @@ enum raft_event_type
 	RAFT_TRANSFER_REQUESTED,	/* an operator moves leadership to "target" */
 	RAFT_LINK_DOWN,				/* what was sent to "peer" may be lost */
 	RAFT_COMPACTED,				/* the log now begins after (index, term) */
-	RAFT_SNAPSHOT_INSTALLED,	/* a copy replaced log and state */
-	RAFT_DISK_FAILED			/* a durable write failed */
+	RAFT_SNAPSHOT_INSTALLED,	/* a copy replaced log and state; install only
+								 * what raft_wants_snapshot() agrees to */
+	RAFT_DISK_FAILED			/* a durable write failed; the member is mute
+								 * from here until it starts anew */
 };
 
 /* What happened.  Borrowed by raft_step() for the length of the call. */
@@ -343,7 +347,11 @@ struct raft_update
 	/* duty 5; always filled, never goes back */
 	raft_index	commit_index;
 
-	/* answers to RAFT_READ_REQUESTED, of this or of earlier events */
+	/*
+	 * Answers to RAFT_READ_REQUESTED, of this or of earlier events.  Each
+	 * request that got RAFT_OK is answered once; one refused by its status
+	 * is not answered here.
+	 */
 	uint32_t	n_reads;
 	struct raft_read_result reads[RAFT_MAX_READS];
 
@@ -357,6 +365,14 @@ struct raft_update
 	 * voter; 0: none.
 	 */
 	raft_id		promotable;
+
+	/*
+	 * Leader only: a member that proved in this step to have lost what it
+	 * once acknowledged as durable (a disk restored or cloned).  It counts for
+	 * nothing that it does not acknowledge anew; take it out of the group and
+	 * let it join under a new id.  0: none.
+	 */
+	raft_id		lost_data;
 
 	/* A follower needs what the log no longer has: pull a copy from here. */
 	raft_id		snapshot_from;	/* 0: no */
@@ -440,6 +456,15 @@ extern const struct raft_config_entry *raft_committed_config(const struct raft *
 /* Leader only: what is known of a member; false if it is none. */
 extern bool raft_progress(const struct raft *node, raft_id id,
 						  struct raft_peer_progress *progress);
+
+/*
+ * Whether a copy of the state machine up to (index, term) is worth installing.
+ * The shell asks in the same turn in which it installs, before it does: if the
+ * log holds that entry, the copy would only take away what follows it, which
+ * may be acknowledged.
+ */
+extern bool raft_wants_snapshot(const struct raft *node,
+								raft_index index, raft_term term);
 
 /*
  * The lowest index any current member still has to receive: below it the log
