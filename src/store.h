@@ -25,7 +25,7 @@
 #define STORE_CONNINFO_SIZE		1024
 
 /* Largest value of store.max_object_size, in kB. */
-#define STORE_MAX_OBJECT_KB		8192
+#define STORE_MAX_OBJECT_KB		2048
 
 /*
  * Our own class of SQLSTATE, "RS", is named after the HTTP status that an API

@@ -1,0 +1,102 @@
+/*-------------------------------------------------------------------------
+ *
+ * request.h
+ *	  A backend asks, the workers answer.
+ *
+ * Each backend has a slot, and one request at a time.  A request goes to the
+ * raft worker through the inbox; whoever has the answer (the apply worker for
+ * a write, the raft worker for the rest) puts it in the slot and sets the
+ * backend's latch.  Every request has a sequence number, so that the answer
+ * to one that was canceled never reaches the next.
+ *
+ * A slot also knows how certain a failure would be.  While a request is
+ * QUEUED it is in no log, and a backend that gives up can say so for certain.
+ * Once the raft worker has claimed it, it may commit at any time.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef STORE_REQUEST_H
+#define STORE_REQUEST_H
+
+#include "store.h"
+#include "command.h"
+#include "inbox.h"
+#include "membership.h"
+#include "utils/uuid.h"
+
+typedef enum AnswerKind
+{
+	ANSWER_OUTCOME,				/* a write was applied: op, index, data */
+	ANSWER_REFUSED,				/* error: sqlstate, data holds its texts */
+	ANSWER_INDEX				/* a read index, or the index of a change */
+} AnswerKind;
+
+/*
+ * data is the jsonb of an OUTCOME (may be absent), or of REFUSED message,
+ * detail and hint, each with its NUL, detail and hint empty if absent.
+ */
+typedef struct Answer
+{
+	AnswerKind	kind;
+	int			op;				/* OutcomeOp */
+	int			sqlstate;
+	uint64		index;
+	uint32		length;
+	char	   *data;			/* palloc'd for the receiver; NULL if none */
+} Answer;
+
+/* INBOX_ADMIT: let a node into the cluster. */
+typedef struct AdmitRequest
+{
+	char		name[STORE_NAME_SIZE];
+	char		conninfo[STORE_CONNINFO_SIZE];
+} AdmitRequest;
+
+/* INBOX_ADOPT: take on a new identity, as a member of another cluster. */
+typedef struct AdoptRequest
+{
+	pg_uuid_t	cluster_id;
+	uint64		node_id;
+	uint32		length;			/* of the encoded membership that follows */
+} AdoptRequest;
+
+extern Size request_shmem_size(void);
+extern void request_shmem_init(void);
+
+/*
+ * For backends.
+ *
+ * request_begin() makes the id under which the next request_call() will be
+ * known, for commands that carry it.  request_call() sends it and sleeps for
+ * the answer, at most store.request_timeout.  Raises RS503 if the request
+ * certainly did not happen, RS500 if it may have (only for kind INBOX_WRITE
+ * and INBOX_ADMIT), the refusal if it was refused.
+ */
+extern void request_begin(RequestId *id);
+extern void request_call(InboxKind kind, const RequestId *id,
+						 const char *data, Size length, Answer *answer);
+
+/*
+ * Sleep until this node has applied index.  timeout_ms < 0: no limit.  False
+ * if the time ran out.
+ */
+extern bool request_wait_applied(uint64 index, long timeout_ms);
+
+/*
+ * For workers.  All are no-ops for a request that is no longer waited for.
+ *
+ * request_claim(): from now on it may commit; false if it was withdrawn.
+ * request_requeue(): it certainly did not, and waits again.
+ * request_answer(): the answer's data is copied.
+ */
+extern bool request_claim(uint32 slot, uint64 sequence);
+extern void request_requeue(uint32 slot, uint64 sequence);
+extern bool request_is_waiting(uint32 slot, uint64 sequence);
+extern void request_answer(uint32 slot, uint64 sequence, const Answer *answer);
+extern void request_refuse(uint32 slot, uint64 sequence, int sqlstate,
+						   const char *message, const char *detail, const char *hint);
+
+/* The apply worker: wake those who sleep in request_wait_applied(). */
+extern void request_wake_applied(uint64 applied);
+
+#endif							/* STORE_REQUEST_H */

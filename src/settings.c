@@ -1,0 +1,227 @@
+/*-------------------------------------------------------------------------
+ *
+ * settings.c
+ *	  The store.* settings.
+ *
+ * Copyright (c) 2026, store contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "store.h"
+
+#include <limits.h>
+#include <unistd.h>
+
+#include "miscadmin.h"
+#include "postmaster/postmaster.h"
+#include "utils/guc.h"
+#include "utils/varlena.h"
+
+char	   *store_database = NULL;
+char	   *store_node_name = NULL;
+char	   *store_advertise = NULL;
+char	   *store_peer_options = NULL;
+int			store_heartbeat_interval = 100;
+int			store_election_timeout = 1000;
+int			store_request_timeout = 5000;
+int			store_read_consistency = READ_LINEARIZABLE;
+int			store_max_object_size = 1536;
+int			store_max_apply_delay = 2000;
+int			store_inbox_size = 16384;
+int			store_log_segment_size = 262144;
+
+static const struct config_enum_entry read_consistency_options[] = {
+	{"linearizable", READ_LINEARIZABLE, false},
+	{"local", READ_LOCAL, false},
+	{NULL, 0, false}
+};
+
+static bool
+check_node_name(char **newval, void **extra, GucSource source)
+{
+	if (strlen(*newval) >= STORE_NAME_SIZE)
+	{
+		GUC_check_errdetail("The name of a node is at most %d bytes long.",
+							STORE_NAME_SIZE - 1);
+		return false;
+	}
+	return true;
+}
+
+/*
+ * An advertised address becomes part of the replicated membership, which
+ * everybody with a look at store.members can read.
+ */
+static bool
+check_advertise(char **newval, void **extra, GucSource source)
+{
+	if (strlen(*newval) >= STORE_CONNINFO_SIZE)
+	{
+		GUC_check_errdetail("An advertised address is at most %d bytes long.",
+							STORE_CONNINFO_SIZE - 1);
+		return false;
+	}
+	if (strstr(*newval, "password") != NULL)
+	{
+		GUC_check_errdetail("An advertised address must not contain a password.");
+		GUC_check_errhint("Use a password file, named in store.peer_options as passfile.");
+		return false;
+	}
+	return true;
+}
+
+static void
+define_cluster_settings(void)
+{
+	DefineCustomStringVariable("store.database",
+							   "Database that holds the store.",
+							   NULL,
+							   &store_database,
+							   "postgres",
+							   PGC_POSTMASTER, 0,
+							   NULL, NULL, NULL);
+	DefineCustomStringVariable("store.node_name",
+							   "Name of this node among the members of its cluster.",
+							   "Empty: cluster_name, or else the address and port of the server.",
+							   &store_node_name,
+							   "",
+							   PGC_SIGHUP, 0,
+							   check_node_name, NULL, NULL);
+	DefineCustomStringVariable("store.advertise",
+							   "Connection string with which the other members reach this node.",
+							   "Empty: the server's own first listen address and port.",
+							   &store_advertise,
+							   "",
+							   PGC_SIGHUP, 0,
+							   check_advertise, NULL, NULL);
+	DefineCustomStringVariable("store.peer_options",
+							   "Connection options added to every connection to another member.",
+							   "Such as user, sslmode, sslcert and passfile.",
+							   &store_peer_options,
+							   "",
+							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+							   NULL, NULL, NULL);
+	DefineCustomIntVariable("store.heartbeat_interval",
+							"Time between two heartbeats of the leader.",
+							NULL,
+							&store_heartbeat_interval,
+							100, 5, 60000,
+							PGC_SIGHUP, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("store.election_timeout",
+							"Shortest time without a leader after which a member stands for election.",
+							"At least three times store.heartbeat_interval.",
+							&store_election_timeout,
+							1000, 50, 600000,
+							PGC_SIGHUP, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("store.max_apply_delay",
+							"How long the apply worker waits for a lock before its holder is canceled.",
+							NULL,
+							&store_max_apply_delay,
+							2000, 10, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("store.inbox_size",
+							"Shared memory for requests and messages on their way to the raft worker.",
+							NULL,
+							&store_inbox_size,
+							16384, 4 * STORE_MAX_OBJECT_KB, 1048576,
+							PGC_POSTMASTER, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("store.log_segment_size",
+							"Size at which the Raft log moves on to its next segment.",
+							NULL,
+							&store_log_segment_size,
+							262144, 64, 16777216,
+							PGC_SIGHUP, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+}
+
+static void
+define_session_settings(void)
+{
+	DefineCustomIntVariable("store.request_timeout",
+							"How long a statement waits for the cluster's answer.",
+							NULL,
+							&store_request_timeout,
+							5000, 1, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+	DefineCustomEnumVariable("store.read_consistency",
+							 "What read functions see: all acknowledged writes, or this node's replica.",
+							 NULL,
+							 &store_read_consistency,
+							 READ_LINEARIZABLE, read_consistency_options,
+							 PGC_USERSET, 0,
+							 NULL, NULL, NULL);
+	DefineCustomIntVariable("store.max_object_size",
+							"Largest object or patch that a write accepts.",
+							NULL,
+							&store_max_object_size,
+							1536, 1, STORE_MAX_OBJECT_KB,
+							PGC_SUSET, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+}
+
+void
+settings_define(void)
+{
+	define_cluster_settings();
+	define_session_settings();
+	MarkGUCPrefixReserved("store");
+}
+
+/*
+ * The host part of our own address: the first listen address that names one,
+ * this machine's name if the server listens everywhere, or the first socket
+ * directory if it does not listen on TCP at all.
+ */
+static char *
+own_host(void)
+{
+	char	   *raw = pstrdup(ListenAddresses ? ListenAddresses : "");
+	List	   *addresses;
+
+	if (SplitGUCList(raw, ',', &addresses) && addresses != NIL)
+	{
+		char	   *first = linitial(addresses);
+
+		if (strcmp(first, "*") == 0 || strcmp(first, "0.0.0.0") == 0 ||
+			strcmp(first, "::") == 0)
+		{
+			char		name[256];
+
+			if (gethostname(name, sizeof(name)) == 0)
+			{
+				name[sizeof(name) - 1] = '\0';
+				return pstrdup(name);
+			}
+			return pstrdup("localhost");
+		}
+		return first;
+	}
+
+	raw = pstrdup(Unix_socket_directories ? Unix_socket_directories : "");
+	if (SplitDirectoriesString(raw, ',', &addresses) && addresses != NIL)
+		return linitial(addresses);
+	return pstrdup("localhost");
+}
+
+char *
+settings_node_name(void)
+{
+	if (store_node_name[0] != '\0')
+		return pstrdup(store_node_name);
+	if (cluster_name[0] != '\0')
+		return pnstrdup(cluster_name, STORE_NAME_SIZE - 1);
+	return psprintf("%.48s:%d", own_host(), PostPortNumber);
+}
+
+char *
+settings_advertise(void)
+{
+	if (store_advertise[0] != '\0')
+		return pstrdup(store_advertise);
+	return psprintf("host=%s port=%d", own_host(), PostPortNumber);
+}

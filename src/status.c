@@ -1,0 +1,211 @@
+/*-------------------------------------------------------------------------
+ *
+ * status.c
+ *	  Shared memory through which the processes of this node see each other.
+ *
+ * Copyright (c) 2026, store contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "status.h"
+
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+#include "storage/proc.h"
+#include "storage/shmem.h"
+
+#define STATUS_TRANCHE "store"
+
+typedef struct StatusShared
+{
+	SharedProgress progress;
+
+	/* procno + 1 of each worker; 0: not there */
+	pg_atomic_uint32 workers[N_WORKERS];
+
+	LWLock	   *lock;			/* protects node */
+	NodeStatus	node;
+} StatusShared;
+
+SharedProgress *progress = NULL;
+
+static StatusShared *shared = NULL;
+static WorkerKind my_kind;
+
+Size
+status_shmem_size(void)
+{
+	return sizeof(StatusShared);
+}
+
+void
+status_request_locks(void)
+{
+	RequestNamedLWLockTranche(STATUS_TRANCHE, 1);
+}
+
+void
+status_shmem_init(void)
+{
+	bool		found;
+
+	shared = ShmemInitStruct("store status", status_shmem_size(), &found);
+	progress = &shared->progress;
+	if (found)
+		return;
+
+	memset(shared, 0, sizeof(StatusShared));
+	pg_atomic_init_u64(&progress->commit_index, 0);
+	pg_atomic_init_u64(&progress->applied_index, 0);
+	pg_atomic_init_u64(&progress->applied_term, 0);
+	pg_atomic_init_u64(&progress->last_event, 0);
+	pg_atomic_init_u64(&progress->notified_index, 0);
+	pg_atomic_init_u64(&progress->epoch, 0);
+	for (int i = 0; i < N_WORKERS; i++)
+		pg_atomic_init_u32(&shared->workers[i], 0);
+	shared->lock = &(GetNamedLWLockTranche(STATUS_TRANCHE))->lock;
+}
+
+static void
+unregister(int code, Datum arg)
+{
+	pg_atomic_write_u32(&shared->workers[my_kind], 0);
+}
+
+void
+status_register(WorkerKind kind)
+{
+	my_kind = kind;
+	before_shmem_exit(unregister, (Datum) 0);
+	pg_atomic_write_u32(&shared->workers[kind], MyProc->pgprocno + 1);
+}
+
+static PGPROC *
+worker_proc(WorkerKind kind)
+{
+	uint32		procno = pg_atomic_read_u32(&shared->workers[kind]);
+
+	return procno == 0 ? NULL : &ProcGlobal->allProcs[procno - 1];
+}
+
+void
+status_wake(WorkerKind kind)
+{
+	PGPROC	   *proc = worker_proc(kind);
+
+	/* A latch set for a process that is just leaving disturbs nobody. */
+	if (proc != NULL)
+		SetLatch(&proc->procLatch);
+}
+
+int
+status_worker_pid(WorkerKind kind)
+{
+	PGPROC	   *proc = worker_proc(kind);
+
+	return proc == NULL ? 0 : proc->pid;
+}
+
+void
+status_publish(const NodeStatus *node)
+{
+	NodeStatus *to = &shared->node;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	to->running = true;
+	to->cluster_id = node->cluster_id;
+	to->node_id = node->node_id;
+	strlcpy(to->name, node->name, sizeof(to->name));
+	to->state = node->state;
+	to->learner = node->learner;
+	to->term = node->term;
+	to->leader = node->leader;
+	strlcpy(to->last_leader, node->last_leader, sizeof(to->last_leader));
+	to->first_index = node->first_index;
+	to->last_index = node->last_index;
+	to->base_index = node->base_index;
+	to->n_members = node->n_members;
+	memcpy(to->members, node->members, node->n_members * sizeof(MemberStatus));
+	LWLockRelease(shared->lock);
+}
+
+void
+status_set_stopped(void)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	shared->node.running = false;
+	shared->node.n_members = 0;
+	shared->node.leader = 0;
+	LWLockRelease(shared->lock);
+}
+
+void
+status_set_problem(WorkerKind kind, const char *problem)
+{
+	char	   *to;
+
+	switch (kind)
+	{
+		case WORKER_APPLY:
+			to = shared->node.apply_problem;
+			break;
+		case WORKER_NOTIFY:
+			to = shared->node.notify_problem;
+			break;
+		default:
+			to = shared->node.problem;
+			break;
+	}
+	if (problem == NULL)
+		problem = "";
+
+	/* Each has one writer, so a look without the lock is safe. */
+	if (strncmp(to, problem, sizeof(shared->node.problem) - 1) == 0)
+		return;
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	strlcpy(to, problem, sizeof(shared->node.problem));
+	LWLockRelease(shared->lock);
+}
+
+void
+status_read(NodeStatus *node)
+{
+	const NodeStatus *from = &shared->node;
+
+	LWLockAcquire(shared->lock, LW_SHARED);
+	memcpy(node, from, offsetof(NodeStatus, members) +
+		   from->n_members * sizeof(MemberStatus));
+	LWLockRelease(shared->lock);
+}
+
+void
+status_read_leader(char *last_leader, bool *known, uint64 *node_id)
+{
+	LWLockAcquire(shared->lock, LW_SHARED);
+	strlcpy(last_leader, shared->node.last_leader, STORE_NAME_SIZE);
+	*known = shared->node.leader != 0;
+	*node_id = shared->node.node_id;
+	LWLockRelease(shared->lock);
+}
+
+const char *
+status_state_name(const NodeStatus *node)
+{
+	if (!node->running)
+		return "detached";
+	switch (node->state)
+	{
+		case RAFT_DETACHED:
+			return "detached";
+		case RAFT_FOLLOWER:
+			return node->learner ? "learner" : "follower";
+		case RAFT_PRE_CANDIDATE:
+		case RAFT_CANDIDATE:
+			return "candidate";
+		case RAFT_LEADER:
+			return "leader";
+	}
+	return "unknown";
+}

@@ -1,0 +1,113 @@
+/*-------------------------------------------------------------------------
+ *
+ * status.h
+ *	  What the processes of this node know of each other.
+ *
+ * Progress is published in atomics: each has one writer.  The rest is a copy
+ * of what the raft worker knows, for display and for error messages, under a
+ * lock that nobody holds for longer than it takes to copy it.
+ *
+ * Nothing here is durable, and nothing consensus needs is only here.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef STORE_STATUS_H
+#define STORE_STATUS_H
+
+#include "store.h"
+#include "membership.h"
+#include "port/atomics.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+typedef enum WorkerKind
+{
+	WORKER_LAUNCHER,
+	WORKER_RAFT,
+	WORKER_APPLY,
+	WORKER_NOTIFY,
+	N_WORKERS
+} WorkerKind;
+
+typedef struct MemberStatus
+{
+	Member		member;
+	uint64		match_index;	/* leader only, else 0 */
+	TimestampTz last_contact;	/* leader only; 0: none */
+	bool		connected;		/* our link to it */
+	uint64		queued_bytes;
+	char		last_error[256];
+} MemberStatus;
+
+typedef struct NodeStatus
+{
+	bool		running;		/* the raft worker has its state loaded */
+	pg_uuid_t	cluster_id;
+	uint64		node_id;
+	char		name[STORE_NAME_SIZE];
+	enum raft_state state;
+	bool		learner;
+	uint64		term;
+	uint64		leader;			/* 0: nobody known */
+	char		last_leader[STORE_NAME_SIZE];	/* the last one known */
+	uint64		first_index;
+	uint64		last_index;
+	uint64		base_index;
+	char		problem[256];	/* of the raft worker; empty: none */
+	char		apply_problem[256]; /* of the apply worker */
+	char		notify_problem[256];	/* of the notify worker */
+	uint32		n_members;
+	MemberStatus members[RAFT_MAX_MEMBERS];
+} NodeStatus;
+
+typedef struct SharedProgress
+{
+	/* the committed and locally durable part of the log; raft worker */
+	pg_atomic_uint64 commit_index;
+
+	/* what the state machine has made of it; apply worker */
+	pg_atomic_uint64 applied_index;
+	pg_atomic_uint64 applied_term;	/* of that entry */
+	pg_atomic_uint64 last_event;	/* newest index with an event */
+
+	/* how far events were published; notify worker */
+	pg_atomic_uint64 notified_index;
+
+	/*
+	 * Counts the lives of this node's tables: founding, dropping, joining.  A
+	 * worker that sees it change starts anew.
+	 */
+	pg_atomic_uint64 epoch;
+} SharedProgress;
+
+extern SharedProgress *progress;
+
+extern Size status_shmem_size(void);
+extern void status_shmem_init(void);
+extern void status_request_locks(void);
+
+/* Make the calling process reachable as this worker, until it exits. */
+extern void status_register(WorkerKind kind);
+
+/* Set a worker's latch, if it is there. */
+extern void status_wake(WorkerKind kind);
+
+/* Its process id, or 0. */
+extern int	status_worker_pid(WorkerKind kind);
+
+/* The raft worker publishes; the rest is left alone. */
+extern void status_publish(const NodeStatus *node);
+extern void status_set_stopped(void);
+
+/* NULL or empty: no problem (any more). */
+extern void status_set_problem(WorkerKind kind, const char *problem);
+
+/* A copy; n_members entries of members are filled. */
+extern void status_read(NodeStatus *node);
+
+/* Just what a waiting backend needs for an error message. */
+extern void status_read_leader(char *last_leader, bool *known, uint64 *node_id);
+
+extern const char *status_state_name(const NodeStatus *node);
+
+#endif							/* STORE_STATUS_H */
