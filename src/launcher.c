@@ -1,0 +1,180 @@
+/*-------------------------------------------------------------------------
+ *
+ * launcher.c
+ *	  Starts the workers, and starts them again.
+ *
+ * The launcher is the one process the postmaster knows from the start.  It
+ * connects to no database, so it can see that store.database does not exist
+ * and wait for it, where a worker could only die trying.  A worker that ends,
+ * for whatever reason, is started again after a second.
+ *
+ * Copyright (c) 2026, store contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "worker.h"
+
+#include "access/xact.h"
+#include "commands/dbcommands.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/snapmgr.h"
+
+#define RESTART_MS			1000
+#define DATABASE_RETRY_MS	5000
+
+typedef struct WorkerEntry
+{
+	WorkerKind	kind;
+	const char *type;
+	const char *function;
+	BackgroundWorkerHandle *handle; /* NULL: not running */
+	uint64		start_at;		/* not before this time */
+} WorkerEntry;
+
+static WorkerEntry workers[] = {
+	{WORKER_RAFT, "store raft worker", "store_raft_main", NULL, 0},
+	{WORKER_APPLY, "store apply worker", "store_apply_main", NULL, 0},
+	{WORKER_NOTIFY, "store notify worker", "store_notify_main", NULL, 0}
+};
+
+static void
+describe_worker(BackgroundWorker *worker, const char *type, const char *function)
+{
+	memset(worker, 0, sizeof(*worker));
+	strlcpy(worker->bgw_name, type, BGW_MAXLEN);
+	strlcpy(worker->bgw_type, type, BGW_MAXLEN);
+	strlcpy(worker->bgw_library_name, "store", sizeof(worker->bgw_library_name));
+	strlcpy(worker->bgw_function_name, function, BGW_MAXLEN);
+	worker->bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker->bgw_start_time = BgWorkerStart_RecoveryFinished;
+}
+
+void
+launcher_register(void)
+{
+	BackgroundWorker worker;
+
+	describe_worker(&worker, "store launcher", "store_launcher_main");
+	worker.bgw_restart_time = RESTART_MS / 1000;
+	RegisterBackgroundWorker(&worker);
+}
+
+static bool
+database_exists(void)
+{
+	bool		exists;
+
+	StartTransactionCommand();
+	exists = OidIsValid(get_database_oid(store_database, true));
+	CommitTransactionCommand();
+	return exists;
+}
+
+static bool
+start_worker(WorkerEntry *entry)
+{
+	BackgroundWorker worker;
+
+	describe_worker(&worker, entry->type, entry->function);
+	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	worker.bgw_notify_pid = MyProcPid;
+	return RegisterDynamicBackgroundWorker(&worker, &entry->handle);
+}
+
+/*
+ * Forget workers that have ended, start those that are due.  Returns how long
+ * to sleep at most, or -1.
+ */
+static long
+tend_workers(void)
+{
+	uint64		now = worker_now_ms();
+	long		sleep_ms = -1;
+
+	for (int i = 0; i < lengthof(workers); i++)
+	{
+		WorkerEntry *entry = &workers[i];
+		pid_t		pid;
+
+		if (entry->handle != NULL &&
+			GetBackgroundWorkerPid(entry->handle, &pid) == BGWH_STOPPED)
+		{
+			pfree(entry->handle);
+			entry->handle = NULL;
+			entry->start_at = now + RESTART_MS;
+		}
+		if (entry->handle != NULL)
+			continue;
+		if (now >= entry->start_at)
+		{
+			if (start_worker(entry))
+				continue;
+			ereport(LOG,
+					(errmsg("could not start the %s", entry->type),
+					 errhint("You might need to increase max_worker_processes.")));
+			status_set_problem(WORKER_LAUNCHER,
+							   "no free background worker slot: increase max_worker_processes");
+			entry->start_at = now + DATABASE_RETRY_MS;
+		}
+		if (sleep_ms < 0 || (long) (entry->start_at - now) < sleep_ms)
+			sleep_ms = (long) (entry->start_at - now);
+	}
+	return sleep_ms;
+}
+
+static bool
+all_running(void)
+{
+	for (int i = 0; i < lengthof(workers); i++)
+	{
+		if (workers[i].handle == NULL)
+			return false;
+	}
+	return true;
+}
+
+void
+store_launcher_main(Datum arg)
+{
+	bool		reported = false;
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+	status_register(WORKER_LAUNCHER);
+
+	for (;;)
+	{
+		long		sleep_ms;
+
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+
+		if (all_running() || database_exists())
+		{
+			reported = false;
+			sleep_ms = tend_workers();
+		}
+		else
+		{
+			if (!reported)
+				ereport(LOG,
+						(errmsg("store is waiting for database \"%s\"", store_database),
+						 errhint("Create the database, or set store.database to another one.")));
+			reported = true;
+			sleep_ms = DATABASE_RETRY_MS;
+		}
+		worker_sleep(sleep_ms);
+	}
+}

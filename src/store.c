@@ -1,0 +1,86 @@
+/*-------------------------------------------------------------------------
+ *
+ * store.c
+ *	  Module initialization: settings, shared memory, hooks, the launcher.
+ *
+ * A write goes from here through the rooms in this order:
+ *
+ *	api_write.c		a backend checks its arguments and encodes a command,
+ *	request.c		takes a request slot
+ *	inbox.c			and hands both to
+ *	raft_worker.c	the raft worker, which proposes it to
+ *	raft/			the consensus core, makes it durable in
+ *	raft_log.c		the log, and sends it to the other members by
+ *	transport.c		libpq.  Once a majority has it,
+ *	apply_worker.c	the apply worker reads it from the log, asks
+ *	rules.c			the rules of objects what it does, lets
+ *	machine.c		the state machine change the tables, and answers the slot.
+ *	notify_worker.c	The notify worker tells those who listen.
+ *
+ * Copyright (c) 2026, store contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "store.h"
+
+#include "fmgr.h"
+#include "inbox.h"
+#include "lifecycle.h"
+#include "miscadmin.h"
+#include "request.h"
+#include "status.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "worker.h"
+
+PG_MODULE_MAGIC;
+
+extern PGDLLEXPORT void _PG_init(void);
+
+static shmem_request_hook_type prev_shmem_request_hook = NULL;
+static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
+
+static void
+request_shmem(void)
+{
+	if (prev_shmem_request_hook)
+		prev_shmem_request_hook();
+
+	RequestAddinShmemSpace(status_shmem_size());
+	RequestAddinShmemSpace(inbox_shmem_size());
+	RequestAddinShmemSpace(request_shmem_size());
+	status_request_locks();
+}
+
+static void
+startup_shmem(void)
+{
+	if (prev_shmem_startup_hook)
+		prev_shmem_startup_hook();
+
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	status_shmem_init();
+	inbox_shmem_init();
+	request_shmem_init();
+	LWLockRelease(AddinShmemInitLock);
+}
+
+void
+_PG_init(void)
+{
+	if (!process_shared_preload_libraries_in_progress)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("store must be loaded when the server starts"),
+				 errhint("Add \"store\" to shared_preload_libraries in postgresql.conf and restart the server.")));
+
+	settings_define();
+	lifecycle_init();
+	launcher_register();
+
+	prev_shmem_request_hook = shmem_request_hook;
+	shmem_request_hook = request_shmem;
+	prev_shmem_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = startup_shmem;
+}
