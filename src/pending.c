@@ -1,0 +1,350 @@
+/*-------------------------------------------------------------------------
+ *
+ * pending.c
+ *	  Requests that the raft worker has taken on and not yet got rid of.
+ *
+ * Copyright (c) 2026, store contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "pending.h"
+
+#include "lib/ilist.h"
+#include "request.h"
+#include "utils/memutils.h"
+
+typedef struct PendingWrite
+{
+	dlist_node	node;
+	RequestId	request;
+	bool		forwarded;		/* from another member: nobody waits here */
+	bool		claimed;		/* see request_claim() */
+	uint64		term;			/* proposed in; for a forwarded one, valid in */
+	uint32		length;
+	char		data[FLEXIBLE_ARRAY_MEMBER];	/* MAXALIGNed */
+} PendingWrite;
+
+typedef struct ReadWaiter
+{
+	uint32		slot;
+	uint64		sequence;
+} ReadWaiter;
+
+typedef struct ReadBatch
+{
+	dlist_node	node;
+	uint64		id;
+	uint64		asked_ms;
+	uint32		n_waiters;
+	uint32		max_waiters;
+	ReadWaiter *waiters;
+} ReadBatch;
+
+static MemoryContext context;
+static dlist_head waiting;		/* PendingWrite, not proposed */
+static dlist_head proposed;		/* PendingWrite, not answered */
+static uint32 n_waiting;
+static Size bytes;				/* of both */
+
+static dlist_head batches;		/* ReadBatch, asked */
+static ReadBatch *open_batch;	/* not asked yet */
+static uint64 next_batch_id = 1;
+
+void
+pending_init(void)
+{
+	context = AllocSetContextCreate(CurrentMemoryContext,
+									"store pending requests", ALLOCSET_DEFAULT_SIZES);
+	dlist_init(&waiting);
+	dlist_init(&proposed);
+	dlist_init(&batches);
+	n_waiting = 0;
+	bytes = 0;
+	open_batch = NULL;
+}
+
+static PendingWrite *
+add_waiting(const char *data, uint32 length)
+{
+	PendingWrite *write;
+
+	write = MemoryContextAllocZero(context, offsetof(PendingWrite, data) + length);
+	write->length = length;
+	memcpy(write->data, data, length);
+	dlist_push_tail(&waiting, &write->node);
+	n_waiting++;
+	bytes += length;
+	return write;
+}
+
+static void
+forget(PendingWrite *write)
+{
+	dlist_delete(&write->node);
+	bytes -= write->length;
+	pfree(write);
+}
+
+void
+pending_add_write(const InboxRecord *record, uint64 node_id)
+{
+	PendingWrite *write;
+
+	if (bytes + record->length > PENDING_LIMIT)
+	{
+		request_refuse(record->slot, record->sequence, ERRCODE_STORE_UNAVAILABLE,
+					   "too many writes are waiting on this node",
+					   "Nothing was written.", "Try again later.");
+		return;
+	}
+	write = add_waiting(record->data, record->length);
+	write->request.origin = node_id;
+	write->request.slot = record->slot;
+	write->request.sequence = record->sequence;
+	command_set_request(write->data, write->length, &write->request);
+}
+
+void
+pending_add_forwarded(const LogEntry *entry, uint64 term)
+{
+	PendingWrite *write;
+
+	if (bytes + entry->length > PENDING_LIMIT)
+		return;
+	write = add_waiting(entry->data, entry->length);
+	write->forwarded = true;
+	write->term = term;
+}
+
+uint32
+pending_n_writes(void)
+{
+	return n_waiting;
+}
+
+/*
+ * May this write be proposed in this term?
+ */
+static bool
+is_wanted(PendingWrite *write, uint64 term)
+{
+	if (write->forwarded)
+		return write->term == term;
+	if (!write->claimed)
+		write->claimed = request_claim(write->request.slot, write->request.sequence);
+	return write->claimed;
+}
+
+uint32
+pending_writes(uint64 term, uint32 max_entries, Size max_bytes, LogEntry *entries)
+{
+	dlist_mutable_iter iter;
+	uint32		n = 0;
+	Size		total = 0;
+
+	dlist_foreach_modify(iter, &waiting)
+	{
+		PendingWrite *write = dlist_container(PendingWrite, node, iter.cur);
+
+		if (n == max_entries || (n > 0 && total + write->length > max_bytes))
+			break;
+		if (!is_wanted(write, term))
+		{
+			n_waiting--;
+			forget(write);
+			continue;
+		}
+		entries[n].index = 0;
+		entries[n].term = 0;
+		entries[n].kind = ENTRY_COMMAND;
+		entries[n].length = write->length;
+		entries[n].data = write->data;
+		total += write->length;
+		n++;
+	}
+	return n;
+}
+
+static void
+unclaim(PendingWrite *write)
+{
+	if (write->claimed)
+		request_requeue(write->request.slot, write->request.sequence);
+	write->claimed = false;
+}
+
+void
+pending_refused(uint32 n)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &waiting)
+	{
+		if (n-- == 0)
+			break;
+		unclaim(dlist_container(PendingWrite, node, iter.cur));
+	}
+}
+
+void
+pending_proposed(uint32 n, uint64 term)
+{
+	for (uint32 i = 0; i < n; i++)
+	{
+		PendingWrite *write = dlist_container(PendingWrite, node,
+											  dlist_pop_head_node(&waiting));
+
+		n_waiting--;
+		if (write->forwarded)
+		{
+			bytes -= write->length;
+			pfree(write);
+			continue;
+		}
+		write->term = term;
+		dlist_push_tail(&proposed, &write->node);
+	}
+}
+
+static bool
+is_abandoned(const PendingWrite *write)
+{
+	return !write->forwarded &&
+		!request_is_waiting(write->request.slot, write->request.sequence);
+}
+
+void
+pending_sweep(uint64 applied_term)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &waiting)
+	{
+		PendingWrite *write = dlist_container(PendingWrite, node, iter.cur);
+
+		if (is_abandoned(write))
+		{
+			n_waiting--;
+			forget(write);
+		}
+	}
+
+	dlist_foreach_modify(iter, &proposed)
+	{
+		PendingWrite *write = dlist_container(PendingWrite, node, iter.cur);
+
+		if (is_abandoned(write))
+			forget(write);
+		else if (write->term < applied_term)
+		{
+			unclaim(write);
+			dlist_delete(&write->node);
+			dlist_push_tail(&waiting, &write->node);
+			n_waiting++;
+		}
+	}
+}
+
+/* ------------------------------------------------------------------------
+ * Reads
+ * ------------------------------------------------------------------------
+ */
+
+void
+pending_add_read(uint32 slot, uint64 sequence)
+{
+	ReadBatch  *batch = open_batch;
+	MemoryContext oldcontext = MemoryContextSwitchTo(context);
+
+	if (batch == NULL)
+	{
+		batch = open_batch = palloc0(sizeof(ReadBatch));
+		batch->max_waiters = 16;
+		batch->waiters = palloc(batch->max_waiters * sizeof(ReadWaiter));
+	}
+	if (batch->n_waiters == batch->max_waiters)
+	{
+		batch->max_waiters *= 2;
+		batch->waiters = repalloc(batch->waiters, batch->max_waiters * sizeof(ReadWaiter));
+	}
+	batch->waiters[batch->n_waiters].slot = slot;
+	batch->waiters[batch->n_waiters].sequence = sequence;
+	batch->n_waiters++;
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/*
+ * Put the waiters of a batch back among those to be asked.
+ */
+static void
+reopen(ReadBatch *batch)
+{
+	for (uint32 i = 0; i < batch->n_waiters; i++)
+	{
+		ReadWaiter *waiter = &batch->waiters[i];
+
+		if (request_is_waiting(waiter->slot, waiter->sequence))
+			pending_add_read(waiter->slot, waiter->sequence);
+	}
+}
+
+static void
+forget_batch(ReadBatch *batch)
+{
+	dlist_delete(&batch->node);
+	pfree(batch->waiters);
+	pfree(batch);
+}
+
+uint64
+pending_read_batch(uint64 now_ms, uint64 retry_before_ms)
+{
+	ReadBatch  *batch;
+
+	while (!dlist_is_empty(&batches))
+	{
+		batch = dlist_head_element(ReadBatch, node, &batches);
+		if (batch->asked_ms >= retry_before_ms)
+			break;
+		reopen(batch);
+		forget_batch(batch);
+	}
+
+	batch = open_batch;
+	if (batch == NULL)
+		return 0;
+	open_batch = NULL;
+	batch->id = next_batch_id++;
+	batch->asked_ms = now_ms;
+	dlist_push_tail(&batches, &batch->node);
+	return batch->id;
+}
+
+void
+pending_read_result(uint64 id, uint64 index)
+{
+	Answer		answer = {.kind = ANSWER_INDEX, .index = index};
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &batches)
+	{
+		ReadBatch  *batch = dlist_container(ReadBatch, node, iter.cur);
+
+		if (batch->id != id)
+			continue;
+		if (index == 0)
+			reopen(batch);
+		for (uint32 i = 0; i < batch->n_waiters && index != 0; i++)
+			request_answer(batch->waiters[i].slot, batch->waiters[i].sequence, &answer);
+		forget_batch(batch);
+		return;
+	}
+}
+
+uint64
+pending_read_deadline(uint64 retry_ms)
+{
+	if (dlist_is_empty(&batches))
+		return 0;
+	return dlist_head_element(ReadBatch, node, &batches)->asked_ms + retry_ms;
+}

@@ -1,0 +1,83 @@
+/*-------------------------------------------------------------------------
+ *
+ * pending.h
+ *	  Requests that the raft worker has taken on and not yet got rid of.
+ *
+ * A write waits until there is a leader, is then proposed (by the leader
+ * itself) or forwarded (to the leader), and is done when the apply worker has
+ * answered it.  The leader may die in between.  Then this holds:
+ *
+ *		A proposal made or forwarded in term T can enter the log only in term
+ *		T (see u.proposed.term in raft.h).  Log entries of term T come before
+ *		those of any later term.  So once this node has applied an entry of a
+ *		later term, and the write has not been answered, it is in no committed
+ *		log and never will be.
+ *
+ * Such a write goes back to waiting and is proposed again, under the same
+ * request id.  So it is applied exactly once, however often leaders die.
+ *
+ * Reads wait in batches, one round of confirmation for all reads of a turn.
+ * They change nothing, so they are simply asked again.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef STORE_PENDING_H
+#define STORE_PENDING_H
+
+#include "store.h"
+#include "inbox.h"
+#include "message.h"
+
+/* Bytes of writes that one node keeps pending; past it they are refused. */
+#define PENDING_LIMIT	(64 * 1024 * 1024)
+
+extern void pending_init(void);
+
+/*
+ * Take on a write of a backend of this node.  Its bytes are copied, and get
+ * this node's id as the origin.
+ */
+extern void pending_add_write(const InboxRecord *record, uint64 node_id);
+
+/*
+ * Take on a command that another member forwarded to us as the leader of
+ * "term": it may wait for room, but not for another term.
+ */
+extern void pending_add_forwarded(const LogEntry *entry, uint64 term);
+
+extern uint32 pending_n_writes(void);	/* waiting */
+
+/*
+ * The writes to propose now: those that wait, in order, claimed, and cut to
+ * max_entries and max_bytes (but at least one).  Forwarded writes of another
+ * term than "term" are dropped.  Borrowed until the next call.
+ */
+extern uint32 pending_writes(uint64 term, uint32 max_entries, Size max_bytes,
+							 LogEntry *entries);
+
+/* The first n of them were proposed or forwarded in "term", or were not. */
+extern void pending_proposed(uint32 n, uint64 term);
+extern void pending_refused(uint32 n);
+
+/*
+ * An entry of applied_term has been applied: what was proposed in an earlier
+ * term and not answered waits again.  Forgets what was answered or given up.
+ */
+extern void pending_sweep(uint64 applied_term);
+
+/* Reads. */
+extern void pending_add_read(uint32 slot, uint64 sequence);
+
+/*
+ * Close the batch of reads that are waiting, and those that were asked before
+ * retry_before_ms and got no answer.  Returns its id, or 0 if there are none.
+ */
+extern uint64 pending_read_batch(uint64 now_ms, uint64 retry_before_ms);
+
+/* Answer a batch; index 0: it must be asked again. */
+extern void pending_read_result(uint64 id, uint64 index);
+
+/* When the oldest batch is due for a retry, given the time to wait; 0: none. */
+extern uint64 pending_read_deadline(uint64 retry_ms);
+
+#endif							/* STORE_PENDING_H */
