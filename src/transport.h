@@ -56,7 +56,7 @@ extern void transport_remove_peer(Transport *transport, uint64 id);
 extern Size transport_room(Transport *transport, uint64 id);
 
 /*
- * Queue a message; the bytes are copied (by libpq).  False if dropped.
+ * Queue a message; the bytes are copied.  False if dropped.
  * Nothing leaves before transport_flush().
  */
 extern bool transport_send(Transport *transport, uint64 id, const char *data, Size length);

@@ -1,0 +1,802 @@
+/*-------------------------------------------------------------------------
+ *
+ * link.c
+ *	  One outgoing connection to one member, and the messages on it.
+ *
+ * A link goes through these states:
+ *
+ *	DOWN		no connection.  Somebody who asks for room or sends a message
+ *				makes the next link_tick() start one, unless the last attempt
+ *				failed only just now.
+ *	CONNECTING	PQconnectPoll() decides what comes next.
+ *	PREPARING	the session is open, in pipeline mode; the statement that every
+ *				message executes is being prepared.  Whoever cannot prepare it
+ *				(no extension there, a database that is none of ours) is found
+ *				out here, before a message is lost on him.
+ *	UP			messages flow.
+ *
+ * Each message is one execution of that statement followed by a Sync, hence
+ * one transaction: what one message does there stands, whatever becomes of the
+ * next.  The message counts as delivered when its Sync is answered and not
+ * before, because an error can still follow the statement's own result.
+ *
+ * Messages wait in our own queue and not in libpq's buffer: libpq sends
+ * whenever it sees fit, whereas the owner's promise is that nothing leaves
+ * before it says so; and libpq's buffer never shrinks and is moved to its front
+ * with every partial write.  libpq gets more only when it has got rid of what
+ * it had.  What is not answered yet, in the queue or on its way, is bounded by
+ * LINK_QUEUE_SIZE, so a peer that has stopped reading costs that much and no
+ * more.
+ *
+ * A peer that answers with an error (another cluster's id, no permission, its
+ * workers not running) keeps its connection, but gets no message for a pause
+ * that grows with every error in a row.  The same pauses lie between attempts
+ * to connect.  Only a message that was accepted resets them: a connection that
+ * opens and then accepts nothing is no success.
+ *
+ * A peer that is stopped but whose kernel is alive keeps the connection open
+ * and answers nothing.  TCP does not notice; LINK_STALL_LIMIT_MS does.
+ *
+ * Known property: libpq resolves host names in PQconnectStartParams() and waits
+ * for the name server there (and for the LDAP server, if a service file names
+ * one).  With a numeric address, hostaddr or a socket directory nothing waits.
+ *
+ * Memory: the link and its messages are in a context of its own.  The PGconn
+ * is malloc'd, so a callback of that context closes it.  A connection counts as
+ * one of fd.c's external descriptors as long as link->conn is set.
+ *
+ * Copyright (c) 2026, store contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "link.h"
+
+#include "catalog/pg_type_d.h"
+#include "conninfo.h"
+#include "lib/ilist.h"
+#include "libpq-fe.h"
+#include "mb/pg_wchar.h"
+#include "portability/instr_time.h"
+#include "storage/fd.h"
+#include "storage/latch.h"
+#include "utils/memutils.h"
+
+/* Bytes of messages that a peer has not yet answered for. */
+#define LINK_QUEUE_SIZE			(4 * 1024 * 1024)
+
+/* Bytes of messages handed to libpq between two looks at the socket. */
+#define LINK_BATCH_SIZE			(64 * 1024)
+
+/* Pause after the first failure; doubled with each further one. */
+#define LINK_MIN_PAUSE_MS		100
+#define LINK_MAX_PAUSE_MS		2000
+
+/* A peer that answers none of the messages on their way for so long is lost. */
+#define LINK_STALL_LIMIT_MS		30000
+
+#define LINK_STATEMENT			"receive"
+#define LINK_QUERY				"SELECT " STORE_SCHEMA ".raft_receive($1)"
+
+/*
+ * What the session runs with.  Nobody is there to be timed out, and no setting
+ * that an ordinary user may not set, lest the connection fail.
+ */
+#define LINK_SETTINGS \
+	"-c statement_timeout=0 -c lock_timeout=0 " \
+	"-c idle_session_timeout=0 -c idle_in_transaction_session_timeout=0"
+
+typedef enum LinkState
+{
+	LINK_DOWN,
+	LINK_CONNECTING,
+	LINK_PREPARING,
+	LINK_UP
+} LinkState;
+
+/* A message that has not been answered yet. */
+typedef struct LinkMessage
+{
+	dlist_node	node;			/* in queue or in_flight */
+	Size		length;
+	char	   *data;			/* NULL once libpq has a copy */
+} LinkMessage;
+
+typedef char LinkError[sizeof(((LinkStatus *) NULL)->last_error)];
+
+struct Link
+{
+	MemoryContext context;
+	MemoryContextCallback reset_callback;
+	uint64		peer_id;
+	char	   *conninfo;
+
+	LinkState	state;
+	PGconn	   *conn;			/* NULL if and only if LINK_DOWN */
+	uint32		interest;		/* WL_SOCKET_* */
+	bool		socket_changed;
+	bool		went_down;
+
+	/*
+	 * Oldest message first.  Both are empty unless LINK_UP; queue is also
+	 * empty during a pause.
+	 */
+	dlist_head	queue;			/* not yet given to libpq */
+	dlist_head	in_flight;		/* given to libpq, not answered */
+	int			n_in_flight;
+	Size		queued_bytes;	/* of both */
+	bool		refused;		/* the first in flight has met an error, and
+								 * its Sync is still to come */
+
+	bool		wanted;			/* somebody asked while we could not send */
+	int			n_failures;		/* since a message was last accepted */
+	int64		pause_until;	/* no attempt (DOWN), no message (UP) before */
+	int64		give_up_at;		/* CONNECTING, PREPARING: end of the attempt;
+								 * UP: when to miss an answer, if any is due */
+
+	uint64		sent_messages;
+	uint64		sent_bytes;
+	uint64		dropped_messages;	/* not accepted, whatever the reason */
+
+	LinkError	last_error;
+	LinkError	logged_error;	/* the last one that was written to the log */
+	LinkError	farewell;		/* what the server said before it hung up */
+};
+
+static void link_take_results(Link *link);
+
+int64
+link_clock_ms(void)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	return (int64) INSTR_TIME_GET_MILLISEC(now);
+}
+
+/*
+ * Copy a message as one line: blanks and line breaks folded, cut at a
+ * character's end.  What the peer says before it knows our encoding may be in
+ * any.
+ */
+static void
+fold_text(char *to, const char *from)
+{
+	int			length = 0;
+	bool		blank = false;
+
+	for (; *from != '\0' && length < sizeof(LinkError) - 2; from++)
+	{
+		if (isspace((unsigned char) *from))
+		{
+			blank = (length > 0);
+			continue;
+		}
+		if (blank)
+			to[length++] = ' ';
+		blank = false;
+		to[length++] = *from;
+	}
+	to[length] = '\0';
+
+	length = pg_mbcliplen(to, length, length);
+	to[length] = '\0';
+	if (!pg_verifymbstr(to, length, true))
+	{
+		for (char *c = to; *c != '\0'; c++)
+		{
+			if (IS_HIGHBIT_SET(*c))
+				*c = '?';
+		}
+	}
+}
+
+/* Describe an error that the peer has sent. */
+static void
+fold_result_error(char *to, const PGresult *result)
+{
+	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+	if (message != NULL && sqlstate != NULL)
+	{
+		char	   *text = psprintf("%s: %s", sqlstate, message);
+
+		fold_text(to, text);
+		pfree(text);
+	}
+	else
+		fold_text(to, PQresultErrorMessage(result));
+}
+
+/* Does the session there end with this message? */
+static bool
+is_farewell(const PGresult *result)
+{
+	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+
+	return severity != NULL &&
+		(strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
+}
+
+/* libpq's notice receiver, which also gets what a dying idle session says. */
+static void
+link_notice(void *arg, const PGresult *result)
+{
+	Link	   *link = (Link *) arg;
+
+	if (is_farewell(result))
+		fold_result_error(link->farewell, result);
+}
+
+/*
+ * Write last_error to the log, unless that is what we wrote last.  The format
+ * takes the member's id.
+ */
+static void
+link_log_error(Link *link, const char *format)
+{
+	if (strcmp(link->last_error, link->logged_error) == 0)
+		return;
+	strlcpy(link->logged_error, link->last_error, sizeof(LinkError));
+
+	ereport(LOG,
+			(errmsg(format, link->peer_id),
+			 errdetail_internal("%s", link->last_error)));
+}
+
+static void
+link_pause(Link *link)
+{
+	int			doublings = Min(link->n_failures, 10);
+
+	link->n_failures++;
+	link->pause_until = link_clock_ms() +
+		Min(LINK_MIN_PAUSE_MS << doublings, LINK_MAX_PAUSE_MS);
+}
+
+static void
+link_forget(Link *link, LinkMessage *message, bool accepted)
+{
+	link->queued_bytes -= message->length;
+	if (!accepted)
+		link->dropped_messages++;
+	if (message->data != NULL)
+		pfree(message->data);
+	pfree(message);
+}
+
+static void
+link_drop_messages(Link *link, dlist_head *messages)
+{
+	while (!dlist_is_empty(messages))
+		link_forget(link,
+					dlist_container(LinkMessage, node, dlist_pop_head_node(messages)),
+					false);
+}
+
+void
+link_close(Link *link)
+{
+	if (link->conn == NULL)
+		return;
+
+	/* Does not wait: the farewell is sent only if the socket takes it. */
+	PQfinish(link->conn);
+	ReleaseExternalFD();
+	link->conn = NULL;
+
+	if (link->state == LINK_UP)
+		link->went_down = true;
+	link->state = LINK_DOWN;
+	link->interest = 0;
+	link->socket_changed = true;
+	link->refused = false;
+	link_drop_messages(link, &link->queue);
+	link_drop_messages(link, &link->in_flight);
+	link->n_in_flight = 0;
+	Assert(link->queued_bytes == 0);
+}
+
+/* The connection, or the attempt to make one, has failed. */
+static void
+link_fail(Link *link, const char *reason)
+{
+	bool		was_up = (link->state == LINK_UP);
+
+	fold_text(link->last_error, reason);
+	link_close(link);
+	link_pause(link);
+	link_log_error(link, was_up ?
+				   "lost connection to member " UINT64_FORMAT :
+				   "could not connect to member " UINT64_FORMAT);
+}
+
+/*
+ * libpq has given up on the connection.  Answers may still be among what had
+ * arrived before, and so may the server's own words, which tell more than
+ * "server closed the connection unexpectedly".
+ */
+static void
+link_lost(Link *link)
+{
+	LinkError	reason;
+
+	fold_text(reason, PQerrorMessage(link->conn));
+	if (link->state != LINK_CONNECTING)
+		link_take_results(link);
+	if (link->conn != NULL)
+		link_fail(link, link->farewell[0] != '\0' ? link->farewell : reason);
+}
+
+/* The peer has answered a message with an error. */
+static void
+link_refused(Link *link, const PGresult *result)
+{
+	fold_result_error(link->last_error, result);
+	link->refused = true;
+
+	/* Messages behind a refused one say nothing new. */
+	if (link_clock_ms() < link->pause_until)
+		return;
+
+	link_drop_messages(link, &link->queue);
+	link->went_down = true;
+	link_pause(link);
+	link_log_error(link, "messages are refused by member " UINT64_FORMAT);
+}
+
+/* Start an attempt to connect. */
+static void
+link_open(Link *link)
+{
+	MemoryContext scratch;
+	MemoryContext caller;
+	ConninfoOptions options;
+	char	   *problem;
+
+	Assert(link->state == LINK_DOWN && link->conn == NULL);
+	link->wanted = false;
+	link->farewell[0] = '\0';
+
+	scratch = AllocSetContextCreate(link->context, "store link options",
+									ALLOCSET_SMALL_SIZES);
+	caller = MemoryContextSwitchTo(scratch);
+
+	problem = conninfo_assemble(link->conninfo,
+								psprintf("store link from %s", settings_node_name()),
+								LINK_SETTINGS, &options);
+	if (problem != NULL)
+		link_fail(link, problem);
+	else if (!AcquireExternalFD())
+		link_fail(link, "too many open files on this server");
+	else
+	{
+		link->conn = PQconnectStartParams(options.keywords, options.values, 0);
+		if (link->conn == NULL)
+		{
+			ReleaseExternalFD();
+			link_fail(link, "out of memory");
+		}
+		else
+		{
+			link->state = LINK_CONNECTING;
+			link->give_up_at = link_clock_ms() + 2 * options.connect_timeout_ms;
+			link->interest = WL_SOCKET_WRITEABLE;
+			link->socket_changed = true;
+			PQsetNoticeReceiver(link->conn, link_notice, link);
+			if (PQstatus(link->conn) == CONNECTION_BAD)
+				link_lost(link);
+		}
+	}
+
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(scratch);
+}
+
+/* The session is open; make it ready for messages. */
+static void
+link_prepare(Link *link)
+{
+	static const Oid types[] = {BYTEAOID};
+
+	link->state = LINK_PREPARING;
+	if (PQsetnonblocking(link->conn, 1) != 0 ||
+		!PQenterPipelineMode(link->conn) ||
+		!PQsendPrepare(link->conn, LINK_STATEMENT, LINK_QUERY, lengthof(types), types) ||
+		!PQpipelineSync(link->conn))
+		link_lost(link);
+	else
+		link_flush(link);
+}
+
+static void
+link_established(Link *link)
+{
+	link->state = LINK_UP;
+	link->pause_until = 0;
+	link->last_error[0] = '\0';
+	link->logged_error[0] = '\0';
+	ereport(LOG,
+			(errmsg("connected to member " UINT64_FORMAT, link->peer_id)));
+}
+
+/* The oldest message on its way has got its final answer. */
+static void
+link_answered(Link *link)
+{
+	if (link->n_in_flight == 0)
+	{
+		link_fail(link, "unexpected answer from server");
+		return;
+	}
+
+	link_forget(link,
+				dlist_container(LinkMessage, node,
+								dlist_pop_head_node(&link->in_flight)),
+				!link->refused);
+	link->n_in_flight--;
+	if (!link->refused)
+	{
+		link->n_failures = 0;
+		link->last_error[0] = '\0';
+	}
+	link->refused = false;
+	link->give_up_at = link_clock_ms() + LINK_STALL_LIMIT_MS;
+}
+
+static void
+link_take_result(Link *link, const PGresult *result)
+{
+	switch (PQresultStatus(result))
+	{
+		case PGRES_PIPELINE_SYNC:
+			if (link->state == LINK_PREPARING)
+				link_established(link);
+			else
+				link_answered(link);
+			break;
+
+		case PGRES_COMMAND_OK:
+		case PGRES_TUPLES_OK:
+			break;
+
+		case PGRES_PIPELINE_ABORTED:
+			link->refused = true;
+			break;
+
+		default:
+			if (is_farewell(result))
+				fold_result_error(link->farewell, result);
+			else if (PQstatus(link->conn) == CONNECTION_BAD)
+				link->refused = true;	/* libpq's own words; see link_lost() */
+			else if (link->state == LINK_PREPARING)
+			{
+				LinkError	reason;
+
+				fold_result_error(reason, result);
+				link_fail(link, reason);
+			}
+			else
+				link_refused(link, result);
+			break;
+	}
+}
+
+/*
+ * Take the results that have arrived.  Each statement's results end with a
+ * NULL; two in a row mean that nothing is expected (or that the connection has
+ * gone).  A result may close the connection.
+ */
+static void
+link_take_results(Link *link)
+{
+	int			n_nulls = 0;
+
+	while (link->conn != NULL && n_nulls < 2 && !PQisBusy(link->conn))
+	{
+		PGresult   *result = PQgetResult(link->conn);
+
+		if (result == NULL)
+			n_nulls++;
+		else
+		{
+			n_nulls = 0;
+			link_take_result(link, result);
+			PQclear(result);
+		}
+	}
+}
+
+static void
+link_poll(Link *link)
+{
+	PostgresPollingStatusType status = PQconnectPoll(link->conn);
+
+	/* See link_socket_changed() */
+	link->socket_changed = true;
+
+	switch (status)
+	{
+		case PGRES_POLLING_READING:
+			link->interest = WL_SOCKET_READABLE;
+			break;
+		case PGRES_POLLING_WRITING:
+			link->interest = WL_SOCKET_WRITEABLE;
+			break;
+		case PGRES_POLLING_OK:
+			link_prepare(link);
+			break;
+		default:
+			link_lost(link);
+			break;
+	}
+}
+
+void
+link_serve(Link *link)
+{
+	if (link->state == LINK_DOWN)
+		return;
+	if (link->state == LINK_CONNECTING)
+		link_poll(link);
+	else if (PQconsumeInput(link->conn) == 0)
+		link_lost(link);
+	else
+	{
+		link_take_results(link);
+		link_flush(link);
+	}
+}
+
+/* Give libpq the oldest message of the queue. */
+static Size
+link_hand_over(Link *link)
+{
+	LinkMessage *message = dlist_container(LinkMessage, node,
+										   dlist_pop_head_node(&link->queue));
+	Size		length = message->length;
+	const char *values[1] = {message->data};
+	int			lengths[1] = {(int) length};
+	int			formats[1] = {1};
+	bool		taken;
+
+	if (link->n_in_flight++ == 0)
+		link->give_up_at = link_clock_ms() + LINK_STALL_LIMIT_MS;
+	dlist_push_tail(&link->in_flight, &message->node);
+
+	taken = PQsendQueryPrepared(link->conn, LINK_STATEMENT, 1,
+								values, lengths, formats, 1);
+#ifdef LIBPQ_HAS_SEND_PIPELINE_SYNC
+	taken = taken && PQsendPipelineSync(link->conn);
+#else
+	taken = taken && PQpipelineSync(link->conn);
+#endif
+	if (!taken)
+	{
+		link_lost(link);
+		return length;
+	}
+
+	pfree(message->data);
+	message->data = NULL;
+	link->sent_messages++;
+	link->sent_bytes += length;
+	return length;
+}
+
+/* Hand over the queue until it is empty or the socket has had enough. */
+static void
+link_push(Link *link)
+{
+	while (link->state == LINK_PREPARING || link->state == LINK_UP)
+	{
+		int			unsent = PQflush(link->conn);
+		Size		batch = 0;
+
+		if (unsent < 0)
+		{
+			link_lost(link);
+			return;
+		}
+		link->interest = WL_SOCKET_READABLE | (unsent > 0 ? WL_SOCKET_WRITEABLE : 0);
+		if (unsent > 0 || dlist_is_empty(&link->queue))
+			return;
+
+		while (link->state == LINK_UP && !dlist_is_empty(&link->queue) &&
+			   batch < LINK_BATCH_SIZE)
+			batch += link_hand_over(link);
+	}
+}
+
+/*
+ * libpq also reads when it cannot write.  What it has read makes no socket
+ * ready any more, so look at it before going to sleep.
+ */
+void
+link_flush(Link *link)
+{
+	link_push(link);
+	if (link->state == LINK_PREPARING || link->state == LINK_UP)
+		link_take_results(link);
+}
+
+Size
+link_room(Link *link)
+{
+	if (link->state != LINK_UP || link_clock_ms() < link->pause_until)
+	{
+		link->wanted = true;
+		return 0;
+	}
+	if (link->queued_bytes >= LINK_QUEUE_SIZE)
+		return 0;
+	return LINK_QUEUE_SIZE - link->queued_bytes;
+}
+
+/* A message larger than the queue goes when it has the queue for itself. */
+bool
+link_send(Link *link, const char *data, Size length)
+{
+	Size		room = link_room(link);
+	MemoryContext caller;
+	LinkMessage *message;
+
+	if (room < length && room < LINK_QUEUE_SIZE)
+	{
+		link->dropped_messages++;
+		return false;
+	}
+
+	caller = MemoryContextSwitchTo(link->context);
+	message = palloc(sizeof(LinkMessage));
+	message->length = length;
+	message->data = palloc(length);
+	memcpy(message->data, data, length);
+	MemoryContextSwitchTo(caller);
+
+	dlist_push_tail(&link->queue, &message->node);
+	link->queued_bytes += length;
+	return true;
+}
+
+void
+link_tick(Link *link, int64 now)
+{
+	if (now < link_next_tick(link))
+		return;
+
+	switch (link->state)
+	{
+		case LINK_DOWN:
+			link_open(link);
+			break;
+		case LINK_CONNECTING:
+		case LINK_PREPARING:
+			link_fail(link, "timeout expired");
+			break;
+		case LINK_UP:
+			if (link->n_in_flight > 0 && now >= link->give_up_at)
+				link_fail(link, "no answer from server");
+			else
+				link->wanted = false;	/* the pause is over, say it once */
+			break;
+	}
+}
+
+int64
+link_next_tick(const Link *link)
+{
+	int64		next = LINK_NEVER;
+
+	switch (link->state)
+	{
+		case LINK_DOWN:
+			if (link->wanted)
+				next = link->pause_until;
+			break;
+		case LINK_CONNECTING:
+		case LINK_PREPARING:
+			next = link->give_up_at;
+			break;
+		case LINK_UP:
+			if (link->n_in_flight > 0)
+				next = link->give_up_at;
+			if (link->wanted)
+				next = Min(next, link->pause_until);
+			break;
+	}
+	return next;
+}
+
+static void
+link_reset_callback(void *arg)
+{
+	link_close((Link *) arg);
+}
+
+Link *
+link_create(MemoryContext parent, uint64 peer_id, const char *conninfo)
+{
+	MemoryContext context = AllocSetContextCreate(parent, "store link",
+												  ALLOCSET_DEFAULT_SIZES);
+	Link	   *link = MemoryContextAllocZero(context, sizeof(Link));
+
+	link->context = context;
+	link->peer_id = peer_id;
+	link->conninfo = MemoryContextStrdup(context, conninfo);
+	link->state = LINK_DOWN;
+	dlist_init(&link->queue);
+	dlist_init(&link->in_flight);
+
+	link->reset_callback.func = link_reset_callback;
+	link->reset_callback.arg = link;
+	MemoryContextRegisterResetCallback(context, &link->reset_callback);
+	return link;
+}
+
+void
+link_destroy(Link *link)
+{
+	MemoryContextDelete(link->context);
+}
+
+void
+link_move(Link *link, const char *conninfo)
+{
+	char	   *old = link->conninfo;
+
+	if (strcmp(old, conninfo) == 0)
+		return;
+
+	link_close(link);
+	link->conninfo = MemoryContextStrdup(link->context, conninfo);
+	pfree(old);
+
+	/* The failures were the old address's. */
+	link->n_failures = 0;
+	link->pause_until = 0;
+	link->last_error[0] = '\0';
+	link->logged_error[0] = '\0';
+}
+
+uint64
+link_peer_id(const Link *link)
+{
+	return link->peer_id;
+}
+
+uint32
+link_interest(const Link *link, pgsocket *socket)
+{
+	*socket = (link->conn != NULL) ? PQsocket(link->conn) : PGINVALID_SOCKET;
+	return (*socket != PGINVALID_SOCKET) ? link->interest : 0;
+}
+
+bool
+link_socket_changed(Link *link)
+{
+	bool		changed = link->socket_changed;
+
+	link->socket_changed = false;
+	return changed;
+}
+
+bool
+link_went_down(Link *link)
+{
+	bool		went_down = link->went_down;
+
+	link->went_down = false;
+	return went_down;
+}
+
+void
+link_status(const Link *link, LinkStatus *status)
+{
+	status->connected = (link->state == LINK_UP);
+	status->sent_messages = link->sent_messages;
+	status->sent_bytes = link->sent_bytes;
+	status->dropped_messages = link->dropped_messages;
+	status->queued_bytes = link->queued_bytes;
+	strlcpy(status->last_error, link->last_error, sizeof(status->last_error));
+}

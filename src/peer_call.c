@@ -1,0 +1,299 @@
+/*-------------------------------------------------------------------------
+ *
+ * peer_call.c
+ *	  Ask another member something and wait for the answer.
+ *
+ * One connection per call, made with the same options as the workers' links,
+ * so that what works here works there.  The waiting is ours and never libpq's:
+ * on the latch, with a deadline for the whole call, and open to interrupts.
+ *
+ * When the call is canceled or late, the connection is closed and the statement
+ * over there is not, because canceling it would need a second connection and
+ * time that we do not have.  It runs under a statement_timeout instead.
+ *
+ * A PGconn, a PGresult and fd.c's count of descriptors survive an ERROR unless
+ * somebody cleans them up: all three are in a PeerSession, which is released in
+ * one PG_FINALLY.
+ *
+ * Copyright (c) 2026, store contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "peer_call.h"
+
+#include "conninfo.h"
+#include "libpq-fe.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/fd.h"
+#include "storage/latch.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+typedef struct PeerSession
+{
+	PGconn	   *conn;			/* counted as an external descriptor */
+	PGresult   *result;			/* the latest */
+	TimestampTz start;
+	int			timeout_ms;
+} PeerSession;
+
+static void
+session_release(PeerSession *session)
+{
+	PQclear(session->result);
+	session->result = NULL;
+	if (session->conn != NULL)
+	{
+		PQfinish(session->conn);
+		session->conn = NULL;
+		ReleaseExternalFD();
+	}
+}
+
+/*
+ * Wait for the socket.  Returns false when time is up, or else true, which does
+ * not mean that the socket is ready if the latch was set; *ready does.
+ */
+static bool
+session_wait(PeerSession *session, int socket_events, bool *ready)
+{
+	long		left = session->timeout_ms -
+		TimestampDifferenceMilliseconds(session->start, GetCurrentTimestamp());
+	int			events;
+
+	*ready = false;
+	if (left <= 0)
+		return false;
+
+	events = WaitLatchOrSocket(MyLatch,
+							   WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | WL_TIMEOUT | socket_events,
+							   PQsocket(session->conn), left, PG_WAIT_EXTENSION);
+	if (events & WL_LATCH_SET)
+	{
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	*ready = (events & socket_events) != 0;
+	return true;
+}
+
+/* Nobody but a superuser reads libpq's words here; they hold no password. */
+static char *
+libpq_complaint(const PeerSession *session)
+{
+	return pchomp(PQerrorMessage(session->conn));
+}
+
+/* Returns NULL, or why there is no session (palloc'd). */
+static char *
+session_connect(PeerSession *session, const char *conninfo)
+{
+	PostgresPollingStatusType status = PGRES_POLLING_WRITING;
+	ConninfoOptions options;
+	char	   *problem;
+
+	problem = conninfo_assemble(conninfo,
+								psprintf("store call from %s", settings_node_name()),
+								psprintf("-c statement_timeout=%d", session->timeout_ms),
+								&options);
+	if (problem != NULL)
+		return problem;
+
+	if (!AcquireExternalFD())
+		ereport(ERROR,
+				(errcode(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
+				 errmsg("could not connect to peer"),
+				 errdetail("There are too many open files on the local server."),
+				 errhint("Raise the server's max_files_per_process and/or \"ulimit -n\" limits.")));
+	session->conn = PQconnectStartParams(options.keywords, options.values, 0);
+	if (session->conn == NULL)
+	{
+		ReleaseExternalFD();
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory")));
+	}
+	if (PQstatus(session->conn) == CONNECTION_BAD)
+		return libpq_complaint(session);
+
+	while (status != PGRES_POLLING_OK)
+	{
+		bool		ready;
+
+		if (!session_wait(session,
+						  status == PGRES_POLLING_READING ? WL_SOCKET_READABLE :
+						  WL_SOCKET_WRITEABLE, &ready))
+			return psprintf("No answer within %d ms.", session->timeout_ms);
+		if (!ready)
+			continue;
+		status = PQconnectPoll(session->conn);
+		if (status == PGRES_POLLING_FAILED)
+			return libpq_complaint(session);
+	}
+
+	if (PQsetnonblocking(session->conn, 1) != 0)
+		return libpq_complaint(session);
+	return NULL;
+}
+
+static void
+report_lost_connection(PeerSession *session)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CONNECTION_FAILURE),
+			 errmsg("lost connection to peer"),
+			 errdetail_internal("%s", libpq_complaint(session))));
+}
+
+/* Wait until the next call of PQgetResult() returns at once. */
+static void
+session_wait_for_result(PeerSession *session)
+{
+	int			unsent = PQflush(session->conn);
+
+	while (unsent != 0 || PQisBusy(session->conn))
+	{
+		bool		ready;
+
+		if (unsent < 0)
+			report_lost_connection(session);
+		if (!session_wait(session,
+						  WL_SOCKET_READABLE | (unsent > 0 ? WL_SOCKET_WRITEABLE : 0),
+						  &ready))
+			ereport(ERROR,
+					(errcode(ERRCODE_CONNECTION_FAILURE),
+					 errmsg("no answer from peer within %d ms", session->timeout_ms),
+					 errhint("The statement may still have been executed there.")));
+		if (ready && PQconsumeInput(session->conn) == 0)
+			report_lost_connection(session);
+		unsent = PQflush(session->conn);
+	}
+}
+
+/* Raise the error of the other side as ours. */
+static void
+report_remote_error(PeerSession *session)
+{
+	const PGresult *result = session->result;
+	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+	const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
+	const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
+	int			code = ERRCODE_CONNECTION_FAILURE;
+
+	if (sqlstate == NULL || strlen(sqlstate) != 5 || message == NULL)
+		report_lost_connection(session);
+	else
+		code = MAKE_SQLSTATE(sqlstate[0], sqlstate[1], sqlstate[2],
+							 sqlstate[3], sqlstate[4]);
+
+	ereport(ERROR,
+			(errcode(code),
+			 errmsg_internal("%s", message),
+			 detail ? errdetail_internal("%s", detail) : 0,
+			 hint ? errhint("%s", hint) : 0,
+			 errcontext("statement on peer at host \"%s\", port %s",
+						PQhost(session->conn), PQport(session->conn))));
+}
+
+/* Run the statement; its result is in session->result afterwards. */
+static void
+session_query(PeerSession *session, const char *query,
+			  int n_params, const char *const *params)
+{
+	if (!PQsendQueryParams(session->conn, query, n_params, NULL, params, NULL, NULL, 0))
+		report_lost_connection(session);
+
+	/*
+	 * One statement has one result, but a dying session may add an error.  It
+	 * is the last one that tells what became of the transaction.
+	 */
+	for (;;)
+	{
+		PGresult   *result;
+
+		session_wait_for_result(session);
+		result = PQgetResult(session->conn);
+		if (result == NULL)
+			break;
+		PQclear(session->result);
+		session->result = result;
+		if (PQstatus(session->conn) == CONNECTION_BAD)
+			break;
+	}
+
+	if (PQresultStatus(session->result) != PGRES_TUPLES_OK &&
+		PQresultStatus(session->result) != PGRES_COMMAND_OK)
+		report_remote_error(session);
+}
+
+static PeerRows *
+copy_rows(const PGresult *result)
+{
+	PeerRows   *rows = palloc0(sizeof(PeerRows));
+	char	  **value;
+
+	rows->n_rows = PQntuples(result);
+	rows->n_columns = PQnfields(result);
+	rows->values = value = palloc(sizeof(char *) *
+								  Max(1, (Size) rows->n_rows * rows->n_columns));
+
+	for (int row = 0; row < rows->n_rows; row++)
+	{
+		for (int column = 0; column < rows->n_columns; column++)
+		{
+			*value++ = PQgetisnull(result, row, column) ? NULL :
+				pstrdup(PQgetvalue(result, row, column));
+		}
+	}
+	return rows;
+}
+
+PeerRows *
+peer_call(const char *conninfo, int timeout_ms, const char *query,
+		  int n_params, const char *const *params)
+{
+	PeerSession session = {.start = GetCurrentTimestamp(), .timeout_ms = timeout_ms};
+	PeerRows   *volatile rows = NULL;
+
+	PG_TRY();
+	{
+		char	   *problem = session_connect(&session, conninfo);
+
+		if (problem != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
+					 errmsg("could not connect to peer"),
+					 errdetail_internal("%s", problem),
+					 errhint("Check the connection string, store.peer_options here, and pg_hba.conf there.")));
+		session_query(&session, query, n_params, params);
+		rows = copy_rows(session.result);
+	}
+	PG_FINALLY();
+	{
+		session_release(&session);
+	}
+	PG_END_TRY();
+
+	return rows;
+}
+
+char *
+peer_problem(const char *conninfo, int timeout_ms)
+{
+	PeerSession session = {.start = GetCurrentTimestamp(), .timeout_ms = timeout_ms};
+	char	   *volatile problem = NULL;
+
+	PG_TRY();
+	{
+		problem = session_connect(&session, conninfo);
+	}
+	PG_FINALLY();
+	{
+		session_release(&session);
+	}
+	PG_END_TRY();
+
+	return problem;
+}
