@@ -1,0 +1,104 @@
+/*-------------------------------------------------------------------------
+ *
+ * transfer.c
+ *	  Giving leadership to another member (Thesis 3.10).
+ *
+ * The leader accepts no new entries, waits until the target holds all it has,
+ * and orders it to stand for election at once.  The target skips the pre-vote,
+ * and its requests for votes are marked, so that members who still hear the
+ * old leader grant them.  With every entry durable on the target it wins
+ * unless something fails.
+ *
+ * If it has not won after an election timeout the leader gives the transfer up
+ * and accepts entries again.  An order that arrives later does no harm: it
+ * leads to an election, and elections are always safe.  While the transfer
+ * lasts, every answer of the target repeats the order.
+ *
+ * Copyright (c) 2026, store contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "core.h"
+
+/* The voter that is furthest and alive; RAFT_NO_SLOT if there is none. */
+static uint32_t
+best_successor(const struct raft *node)
+{
+	uint32_t	best = RAFT_NO_SLOT;
+	uint32_t	i;
+
+	for (i = 0; i < node->config.config.n_members; i++)
+	{
+		if (i == node->self || !raft_is_voter(node, i) ||
+			!raft_in_contact(node, i))
+			continue;
+		if (best == RAFT_NO_SLOT ||
+			node->peers[i].match_index > node->peers[best].match_index)
+			best = i;
+	}
+
+	return best;
+}
+
+/* Leave the term to whoever is best placed to end it, if anybody is. */
+void
+raft_hand_over(struct raft *node, struct raft_update *update)
+{
+	uint32_t	slot = best_successor(node);
+
+	if (slot != RAFT_NO_SLOT)
+		raft_message_new(node, update, RAFT_MSG_TIMEOUT_NOW,
+						 node->config.config.members[slot].id);
+}
+
+/* Give the order once the target holds all there is. */
+void
+raft_poll_transfer(struct raft *node, struct raft_update *update)
+{
+	uint32_t	slot;
+
+	if (node->transfer_target == 0)
+		return;
+
+	slot = raft_slot_of(node, node->transfer_target);
+	if (node->peers[slot].match_index == node->log.last_index)
+		raft_message_new(node, update, RAFT_MSG_TIMEOUT_NOW,
+						 node->transfer_target);
+}
+
+enum raft_status
+raft_on_transfer_requested(struct raft *node, const struct raft_event *event,
+						   struct raft_update *update)
+{
+	uint32_t	slot;
+
+	if (node->state != RAFT_LEADER)
+		return RAFT_NOT_LEADER;
+	if (node->transfer_target != 0)
+		return RAFT_IN_PROGRESS;
+
+	slot = event->u.peer.peer == 0 ? best_successor(node) :
+		raft_slot_of(node, event->u.peer.peer);
+	if (slot == RAFT_NO_SLOT || slot == node->self ||
+		!raft_is_voter(node, slot) || !raft_in_contact(node, slot))
+		return RAFT_INVALID;
+
+	node->transfer_target = node->config.config.members[slot].id;
+	node->transfer_deadline_ms = node->now_ms + node->options.election_timeout_ms;
+	raft_poll_transfer(node, update);
+
+	return RAFT_OK;
+}
+
+/* The leader of this term orders us to succeed it. */
+enum raft_status
+raft_on_timeout_now(struct raft *node, const struct raft_message *message,
+					struct raft_update *update)
+{
+	if (node->state != RAFT_FOLLOWER || message->from != node->leader ||
+		!raft_is_voter(node, node->self))
+		return RAFT_STALE;
+
+	raft_campaign(node, update, true);
+	return RAFT_OK;
+}
