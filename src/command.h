@@ -107,8 +107,8 @@ extern void command_encode(StringInfo buf, const Command *command);
 /*
  * Decode; the result points into data, which must be MAXALIGNed and outlive
  * it.  Returns NULL, or what is wrong with the bytes (static text).  Checks
- * every length; the jsonb is checked by jsonb_check() (object.h) on entry to
- * the cluster, not here.
+ * every length; the jsonb is checked by jsonb_bytes_check() (object.h) on
+ * entry to the cluster, not here.
  */
 extern const char *command_decode(const char *data, Size length, Command *command);
 
