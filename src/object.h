@@ -19,11 +19,35 @@
  * ERROR, with the path of the field in DETAIL, if it is not an object, if
  * apiVersion, kind or metadata.name is missing, is no string or breaks the
  * rules of names, if metadata is no object, if metadata.namespace, labels,
- * annotations, finalizers, resourceVersion or uid has the wrong type, if it is nested deeper
- * than STORE_MAX_DEPTH, or if a number in it is beyond the range of a double.
- * The key's strings are palloc'd.
+ * annotations, finalizers, resourceVersion or uid has the wrong type, if it is
+ * nested deeper than STORE_MAX_DEPTH, if a number in it is beyond the range of
+ * a double, or if a string in it is not UTF-8.  A null stands for an optional
+ * field that is absent.  The key's strings are palloc'd.
  */
 extern void object_check(Jsonb *object, ResourceKey *key);
+
+/* Why an object is refused, as ereport would have it. */
+typedef struct ObjectError
+{
+	int			sqlstate;
+	char	   *message;
+	char	   *detail;
+} ObjectError;
+
+/*
+ * The part of object_check() that the state machine asks for: everything but
+ * depth, numbers and encoding, and no ERROR: false, and why in *error.
+ */
+extern bool object_identify(Jsonb *object, ResourceKey *key, ObjectError *error);
+
+/*
+ * Check bytes that claim to be a jsonb with its varlena header, before any
+ * function of jsonb touches them: every length and offset lies within bounds,
+ * keys are in order, strings are UTF-8, numbers are well formed, nesting ends
+ * at STORE_MAX_DEPTH.  data must be aligned to an int.  Returns NULL, or what
+ * is wrong (static text).
+ */
+extern const char *jsonb_bytes_check(const char *data, Size length);
 
 /*
  * Check a patch body: an object, not too deep, no number out of range.

@@ -1,0 +1,721 @@
+/*-------------------------------------------------------------------------
+ *
+ * object.c
+ *	  What a resource is made of: required fields, names, limits.
+ *
+ * Objects are checked three times.  The backend that is asked for a write
+ * checks everything and raises an ERROR that tells the user what to do
+ * (object_check).  A member that receives a command from another one checks
+ * that the bytes are a jsonb at all (jsonb_bytes_check).  And the state
+ * machine, which may not raise an ERROR, checks what a patch has made of an
+ * object (object_identify).
+ *
+ * What object_identify() refuses is part of the rules that all members share:
+ * to change it is to change COMMAND_VERSION.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "common/int.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "object.h"
+#include "utils/builtins.h"
+
+/* Kubernetes' limits, in bytes */
+#define MAX_LABEL_LENGTH		63	/* DNS-1035: kind, version */
+#define MAX_SUBDOMAIN_LENGTH	253 /* DNS-1123: group */
+#define MAX_NAME_LENGTH			253
+
+/* Where in an object we are; the outermost step has no parent. */
+typedef struct PathStep
+{
+	const struct PathStep *parent;
+	const JsonbValue *key;		/* NULL in an array */
+	int			index;			/* in an array */
+} PathStep;
+
+static bool refuse(ObjectError *error, const char *format,...) pg_attribute_printf(2, 3);
+
+/* Note why; false, so that a check can end with it. */
+static bool
+refuse(ObjectError *error, const char *format,...)
+{
+	StringInfoData detail;
+
+	initStringInfo(&detail);
+	for (;;)
+	{
+		va_list		args;
+		int			needed;
+
+		va_start(args, format);
+		needed = appendStringInfoVA(&detail, format, args);
+		va_end(args);
+		if (needed == 0)
+			break;
+		enlargeStringInfo(&detail, needed);
+	}
+
+	error->sqlstate = ERRCODE_INVALID_PARAMETER_VALUE;
+	error->message = "invalid object";
+	error->detail = detail.data;
+	return false;
+}
+
+static void
+throw(const ObjectError *error)
+{
+	ereport(ERROR,
+			(errcode(error->sqlstate),
+			 errmsg("%s", error->message),
+			 errdetail("%s", error->detail)));
+}
+
+/*----------
+ * Names
+ *----------
+ */
+
+static bool
+is_lower(char c)
+{
+	return c >= 'a' && c <= 'z';
+}
+
+static bool
+is_lower_or_digit(char c)
+{
+	return is_lower(c) || (c >= '0' && c <= '9');
+}
+
+/* [a-z]([-a-z0-9]*[a-z0-9])? */
+static bool
+is_dns_label(const char *s, int length)
+{
+	int			i;
+
+	if (length < 1 || length > MAX_LABEL_LENGTH ||
+		!is_lower(s[0]) || !is_lower_or_digit(s[length - 1]))
+		return false;
+	for (i = 1; i < length; i++)
+	{
+		if (!is_lower_or_digit(s[i]) && s[i] != '-')
+			return false;
+	}
+	return true;
+}
+
+/* [a-z0-9]([-a-z0-9]*[a-z0-9])?, once or more, joined by dots */
+static bool
+is_dns_subdomain(const char *s, int length)
+{
+	bool		at_start = true;	/* a letter or digit has to come */
+	int			i;
+
+	if (length > MAX_SUBDOMAIN_LENGTH)
+		return false;
+	for (i = 0; i < length; i++)
+	{
+		if (is_lower_or_digit(s[i]))
+			at_start = false;
+		else if (at_start)
+			return false;
+		else if (s[i] == '.')
+		{
+			if (s[i - 1] == '-')
+				return false;
+			at_start = true;
+		}
+		else if (s[i] != '-')
+			return false;
+	}
+	return !at_start && s[length - 1] != '-';
+}
+
+/*
+ * name and namespace: anything that can be one segment of a path.  "what" says
+ * where it comes from, here and below.
+ */
+static bool
+check_name(const char *what, const char *s, int length, ObjectError *error)
+{
+	if (length == 0)
+		return refuse(error, "%s must not be empty.", what);
+	if (length > MAX_NAME_LENGTH)
+		return refuse(error, "%s must not be longer than %d bytes.", what, MAX_NAME_LENGTH);
+	if ((length == 1 && s[0] == '.') ||
+		(length == 2 && s[0] == '.' && s[1] == '.'))
+		return refuse(error, "%s must not be \".\" or \"..\".", what);
+	if (memchr(s, '/', length) || memchr(s, '%', length))
+		return refuse(error, "%s must not contain \"/\" or \"%%\".", what);
+	if (pg_encoding_verifymbstr(PG_UTF8, s, length) != length)
+		return refuse(error, "%s must be valid UTF-8.", what);
+	return true;
+}
+
+/* A kind is, in lower case, a DNS label.  Only ASCII has a case here. */
+static bool
+check_kind(const char *what, const char *s, int length, ObjectError *error)
+{
+	char		lower[MAX_LABEL_LENGTH];
+	int			i;
+
+	for (i = 0; i < Min(length, MAX_LABEL_LENGTH); i++)
+		lower[i] = (s[i] >= 'A' && s[i] <= 'Z') ? s[i] + ('a' - 'A') : s[i];
+
+	if (length > MAX_LABEL_LENGTH || !is_dns_label(lower, length))
+		return refuse(error,
+					  "%s must consist of ASCII letters, digits and \"-\", begin with a letter, not end with \"-\", and not be longer than %d bytes.",
+					  what, MAX_LABEL_LENGTH);
+	return true;
+}
+
+/* "version" or "group/version", taken apart into the key. */
+static bool
+check_api_version(const char *what, const char *s, int length,
+				  ResourceKey *key, ObjectError *error)
+{
+	const char *slash = memchr(s, '/', length);
+	const char *version = slash ? slash + 1 : s;
+	int			group_length = slash ? slash - s : 0;
+	int			version_length = length - (version - s);
+
+	if ((slash && !is_dns_subdomain(s, group_length)) ||
+		!is_dns_label(version, version_length))
+		return refuse(error,
+					  "%s must be a version such as \"v1\", or a group and a version such as \"apps/v1\".",
+					  what);
+
+	key->api_group = pnstrdup(s, group_length);
+	key->version = pnstrdup(version, version_length);
+	return true;
+}
+
+/*----------
+ * The fields of an object that the store itself understands
+ *----------
+ */
+
+/* A field that may be absent, for which null stands, too. */
+static JsonbValue *
+find_optional(JsonbContainer *object, const char *key, JsonbValue *value)
+{
+	if (getKeyJsonValueFromContainer(object, key, strlen(key), value) == NULL ||
+		value->type == jbvNull)
+		return NULL;
+	return value;
+}
+
+/* A field that must be a string. */
+static bool
+find_string(JsonbContainer *object, const char *key, const char *what,
+			JsonbValue *value, ObjectError *error)
+{
+	if (find_optional(object, key, value) == NULL)
+		return refuse(error, "%s is missing.", what);
+	if (value->type != jbvString)
+		return refuse(error, "%s must be a string, but its type is %s.",
+					  what, JsonbTypeName(value));
+	return true;
+}
+
+static bool
+check_optional_string(JsonbContainer *object, const char *key, const char *what,
+					  ObjectError *error)
+{
+	JsonbValue	value;
+
+	return find_optional(object, key, &value) == NULL ||
+		find_string(object, key, what, &value, error);
+}
+
+/*
+ * An optional field that is an object (map) or an array, of nothing but strings.
+ */
+static bool
+check_optional_strings(JsonbContainer *object, const char *key, bool map,
+					   const char *what, ObjectError *error)
+{
+	JsonbValue	value;
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+
+	if (find_optional(object, key, &value) == NULL)
+		return true;
+	if (value.type != jbvBinary ||
+		(map ? !JsonContainerIsObject(value.val.binary.data) :
+		 !JsonContainerIsArray(value.val.binary.data)))
+		return refuse(error, "%s must be an %s, but its type is %s.",
+					  what, map ? "object" : "array", JsonbTypeName(&value));
+
+	it = JsonbIteratorInit(value.val.binary.data);
+	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+	{
+		if ((token == WJB_VALUE || token == WJB_ELEM) && value.type != jbvString)
+			return refuse(error, "%s must contain strings only, but not a value of type %s.",
+						  what, JsonbTypeName(&value));
+	}
+	return true;
+}
+
+bool
+object_identify(Jsonb *object, ResourceKey *key, ObjectError *error)
+{
+	JsonbContainer *root = &object->root;
+	JsonbContainer *metadata;
+	JsonbValue	value;
+
+	memset(key, 0, sizeof(*key));
+
+	if (!JB_ROOT_IS_OBJECT(object))
+		return refuse(error, "A resource must be a JSON object.");
+
+	if (!find_string(root, "apiVersion", "Field apiVersion", &value, error) ||
+		!check_api_version("Field apiVersion", value.val.string.val,
+						   value.val.string.len, key, error))
+		return false;
+
+	if (!find_string(root, "kind", "Field kind", &value, error) ||
+		!check_kind("Field kind", value.val.string.val, value.val.string.len, error))
+		return false;
+	key->kind = pnstrdup(value.val.string.val, value.val.string.len);
+
+	if (find_optional(root, "metadata", &value) == NULL)
+		return refuse(error, "Field metadata is missing.");
+	if (value.type != jbvBinary || !JsonContainerIsObject(value.val.binary.data))
+		return refuse(error, "Field metadata must be an object, but its type is %s.",
+					  JsonbTypeName(&value));
+	metadata = value.val.binary.data;
+
+	if (!find_string(metadata, "name", "Field metadata.name", &value, error) ||
+		!check_name("Field metadata.name", value.val.string.val,
+					value.val.string.len, error))
+		return false;
+	key->name = pnstrdup(value.val.string.val, value.val.string.len);
+
+	if (find_optional(metadata, "namespace", &value))
+	{
+		if (!find_string(metadata, "namespace", "Field metadata.namespace", &value, error) ||
+			!check_name("Field metadata.namespace", value.val.string.val,
+						value.val.string.len, error))
+			return false;
+		key->namespace = pnstrdup(value.val.string.val, value.val.string.len);
+	}
+
+	return check_optional_strings(metadata, "labels", true,
+								  "Field metadata.labels", error) &&
+		check_optional_strings(metadata, "annotations", true,
+							   "Field metadata.annotations", error) &&
+		check_optional_strings(metadata, "finalizers", false,
+							   "Field metadata.finalizers", error) &&
+		check_optional_string(metadata, "resourceVersion",
+							  "Field metadata.resourceVersion", error) &&
+		check_optional_string(metadata, "uid", "Field metadata.uid", error);
+}
+
+/*----------
+ * Everything in an object
+ *----------
+ */
+
+/* "spec.containers[2].image", for people; odd keys are quoted. */
+static void
+append_path(StringInfo buf, const PathStep *step)
+{
+	const char *s;
+	int			length;
+	int			i;
+
+	if (step == NULL)
+		return;
+	append_path(buf, step->parent);
+
+	if (step->key == NULL)
+	{
+		appendStringInfo(buf, "[%d]", step->index);
+		return;
+	}
+
+	s = step->key->val.string.val;
+	length = step->key->val.string.len;
+	for (i = 0; i < length; i++)
+	{
+		if (!is_lower_or_digit(pg_ascii_tolower((unsigned char) s[i])) &&
+			s[i] != '_' && s[i] != '-')
+			break;
+	}
+	if (length == 0 || i < length)
+		appendStringInfo(buf, "[\"%.*s\"]", length, s);
+	else
+		appendStringInfo(buf, "%s%.*s", buf->len > 0 ? "." : "", length, s);
+}
+
+static char *
+path(const PathStep *step)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	append_path(&buf, step);
+	return buf.data;
+}
+
+static bool
+is_utf8(const JsonbValue *string)
+{
+	return pg_encoding_verifymbstr(PG_UTF8, string->val.string.val,
+								   string->val.string.len) == string->val.string.len;
+}
+
+/*
+ * Not every reader keeps numbers as exactly as jsonb does; what does not fit
+ * in a double at all, most of them cannot even read.
+ */
+static bool
+is_double(Numeric number)
+{
+	float8		value;
+
+	value = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
+											   NumericGetDatum(number)));
+	return !isinf(value) && !isnan(value);
+}
+
+/*
+ * Check depth, numbers and encoding of all that is in a container; depth
+ * counts the container itself.
+ */
+static bool
+check_values(JsonbContainer *container, const PathStep *parent, int depth,
+			 ObjectError *error)
+{
+	bool		check_encoding = GetDatabaseEncoding() != PG_UTF8;
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	key;
+	JsonbValue	value;
+	PathStep	step = {parent, NULL, -1};
+
+	if (depth > STORE_MAX_DEPTH)
+		return refuse(error, "Field %s is nested deeper than %d levels.",
+					  path(parent), STORE_MAX_DEPTH);
+
+	it = JsonbIteratorInit(container);
+	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+		{
+			key = value;
+			step.key = &key;
+			if (check_encoding && !is_utf8(&key))
+				return refuse(error, "A key in it is not valid UTF-8.");
+			continue;
+		}
+		if (token != WJB_VALUE && token != WJB_ELEM)
+			continue;
+
+		step.index++;
+		if (value.type == jbvNumeric && !is_double(value.val.numeric))
+			return refuse(error, "Field %s is out of the range of a double.", path(&step));
+		if (value.type == jbvString && check_encoding && !is_utf8(&value))
+			return refuse(error, "Field %s is not valid UTF-8.", path(&step));
+		if (value.type == jbvBinary &&
+			!check_values(value.val.binary.data, &step, depth + 1, error))
+			return false;
+	}
+	return true;
+}
+
+void
+object_check(Jsonb *object, ResourceKey *key)
+{
+	ObjectError error;
+
+	if (!object_identify(object, key, &error) ||
+		!check_values(&object->root, NULL, 1, &error))
+		throw(&error);
+}
+
+void
+patch_check(Jsonb *patch)
+{
+	ObjectError error;
+
+	if ((JB_ROOT_IS_OBJECT(patch) ||
+		 refuse(&error, "A merge patch must be a JSON object.")) &&
+		check_values(&patch->root, NULL, 1, &error))
+		return;
+
+	error.message = "invalid patch";
+	throw(&error);
+}
+
+/*
+ * Kubernetes sends "" for "none".  Everything else is a number as we write
+ * it ourselves; leading zeros or signs would make two names for one version.
+ */
+bool
+object_resource_version(Jsonb *object, int64 *resource_version)
+{
+	JsonbValue	value;
+	ObjectError error;
+	const char *s;
+	int			length;
+	int			i;
+	int64		number = 0;
+
+	if (!JB_ROOT_IS_OBJECT(object) ||
+		find_optional(&object->root, "metadata", &value) == NULL ||
+		value.type != jbvBinary || !JsonContainerIsObject(value.val.binary.data) ||
+		find_optional(value.val.binary.data, "resourceVersion", &value) == NULL ||
+		(value.type == jbvString && value.val.string.len == 0))
+		return false;
+
+	s = value.val.string.val;
+	length = value.type == jbvString ? value.val.string.len : 0;
+	for (i = 0; i < length; i++)
+	{
+		if (s[i] < '0' || s[i] > '9' ||
+			pg_mul_s64_overflow(number, 10, &number) ||
+			pg_add_s64_overflow(number, s[i] - '0', &number))
+			break;
+	}
+	if (length == 0 || i < length || (s[0] == '0' && length > 1))
+	{
+		refuse(&error, "Field metadata.resourceVersion must be a string of decimal digits, as it was read.");
+		throw(&error);
+	}
+
+	*resource_version = number;
+	return true;
+}
+
+/*----------
+ * Keys
+ *----------
+ */
+
+void
+key_from_arguments(const char *api_version, const char *kind,
+				   const char *namespace, const char *name, ResourceKey *key)
+{
+	ObjectError error;
+
+	memset(key, 0, sizeof(*key));
+	if (!check_api_version("Argument api_version", api_version, strlen(api_version),
+						   key, &error) ||
+		!check_kind("Argument kind", kind, strlen(kind), &error) ||
+		(namespace &&
+		 !check_name("Argument namespace", namespace, strlen(namespace), &error)) ||
+		!check_name("Argument name", name, strlen(name), &error))
+	{
+		error.message = "invalid key of a resource";
+		throw(&error);
+	}
+
+	key->kind = pstrdup(kind);
+	key->namespace = namespace ? pstrdup(namespace) : NULL;
+	key->name = pstrdup(name);
+}
+
+char *
+key_api_version(const ResourceKey *key)
+{
+	if (key->api_group[0] == '\0')
+		return pstrdup(key->version);
+	return psprintf("%s/%s", key->api_group, key->version);
+}
+
+char *
+key_display(const ResourceKey *key)
+{
+	if (key->namespace == NULL)
+		return psprintf("%s %s", key->kind, key->name);
+	return psprintf("%s %s/%s", key->kind, key->namespace, key->name);
+}
+
+bool
+key_equals(const ResourceKey *a, const ResourceKey *b)
+{
+	if ((a->namespace == NULL) != (b->namespace == NULL))
+		return false;
+	return strcmp(a->name, b->name) == 0 &&
+		(a->namespace == NULL || strcmp(a->namespace, b->namespace) == 0) &&
+		strcmp(a->kind, b->kind) == 0 &&
+		strcmp(a->version, b->version) == 0 &&
+		strcmp(a->api_group, b->api_group) == 0;
+}
+
+/*----------
+ * Bytes that claim to be a jsonb
+ *----------
+ */
+
+/* The private parts of numeric.c that a check of its bytes needs. */
+#define NUMERIC_SHORT_FORM	0x8000	/* of the header: one word, not two */
+#define NUMERIC_SPECIAL		0xC000	/* of the header: NaN or infinite */
+#define NUMERIC_NBASE		10000
+
+static const char *
+check_numeric_bytes(const char *data, Size length)
+{
+	Size		header_length = VARHDRSZ + sizeof(uint16);
+	uint16		header;
+	Size		i;
+
+	if (length < header_length ||
+		!VARATT_IS_4B_U(data) || VARSIZE(data) != length)
+		return "malformed number in jsonb";
+
+	memcpy(&header, data + VARHDRSZ, sizeof(header));
+	if ((header & NUMERIC_SPECIAL) == NUMERIC_SPECIAL)
+		return "number in jsonb is not finite";
+	if (!(header & NUMERIC_SHORT_FORM))
+		header_length += sizeof(int16);
+	if (length < header_length || (length - header_length) % sizeof(int16) != 0)
+		return "malformed number in jsonb";
+
+	for (i = header_length; i < length; i += sizeof(int16))
+	{
+		int16		digit;
+
+		memcpy(&digit, data + i, sizeof(digit));
+		if (digit < 0 || digit >= NUMERIC_NBASE)
+			return "malformed number in jsonb";
+	}
+	return NULL;
+}
+
+static const char *check_container_bytes(const char *data, Size length, int depth);
+
+/* One node, whose data (with leading padding) lies at data + start .. data + end. */
+static const char *
+check_node_bytes(const char *data, JEntry entry, Size start, Size end, int depth)
+{
+	Size		aligned = INTALIGN(start);
+
+	switch (entry & JENTRY_TYPEMASK)
+	{
+		case JENTRY_ISSTRING:
+			if (pg_encoding_verifymbstr(PG_UTF8, data + start, end - start) != end - start)
+				return "invalid UTF-8 in jsonb";
+			return NULL;
+
+		case JENTRY_ISNUMERIC:
+			if (aligned > end)
+				return "malformed number in jsonb";
+			return check_numeric_bytes(data + aligned, end - aligned);
+
+		case JENTRY_ISBOOL_FALSE:
+		case JENTRY_ISBOOL_TRUE:
+		case JENTRY_ISNULL:
+			if (start != end)
+				return "malformed constant in jsonb";
+			return NULL;
+
+		case JENTRY_ISCONTAINER:
+			if (aligned > end)
+				return "malformed container in jsonb";
+			return check_container_bytes(data + aligned, end - aligned, depth + 1);
+
+		default:
+			return "unknown type in jsonb";
+	}
+}
+
+/*
+ * A container: header, one JEntry for each child, then their data.  In an
+ * object the keys are the first half of the children.
+ */
+static const char *
+check_container_bytes(const char *data, Size length, int depth)
+{
+	const JsonbContainer *container = (const JsonbContainer *) data;
+	bool		is_object;
+	Size		n_children;
+	Size		n_keys;
+	Size		data_length;
+	Size		start = 0;
+	Size		key_start = 0;
+	Size		key_length = 0;
+	Size		i;
+
+	if (depth > STORE_MAX_DEPTH)
+		return "jsonb is nested too deep";
+	if (length < sizeof(uint32))
+		return "jsonb is too short";
+
+	switch (container->header & ~JB_CMASK)
+	{
+		case JB_FOBJECT:
+			is_object = true;
+			break;
+		case JB_FARRAY:
+			is_object = false;
+			break;
+		case JB_FARRAY | JB_FSCALAR:
+			if (depth != 1 || JsonContainerSize(container) != 1)
+				return "malformed scalar in jsonb";
+			is_object = false;
+			break;
+		default:
+			return "unknown kind of container in jsonb";
+	}
+
+	n_keys = is_object ? JsonContainerSize(container) : 0;
+	n_children = is_object ? 2 * n_keys : JsonContainerSize(container);
+	if ((length - sizeof(uint32)) / sizeof(JEntry) < n_children)
+		return "jsonb is too short for its entries";
+	data_length = length - sizeof(uint32) - n_children * sizeof(JEntry);
+	data += length - data_length;
+
+	for (i = 0; i < n_children; i++)
+	{
+		JEntry		entry = container->children[i];
+		Size		end = (JBE_HAS_OFF(entry) ? 0 : start) + JBE_OFFLENFLD(entry);
+		const char *problem;
+
+		if (end < start || end > data_length)
+			return "entry of jsonb is out of bounds";
+		if (i < n_keys)
+		{
+			Size		this_length = end - start;
+
+			if (!JBE_ISSTRING(entry))
+				return "key in jsonb is not a string";
+			if (i > 0 &&
+				(this_length < key_length ||
+				 (this_length == key_length &&
+				  memcmp(data + key_start, data + start, key_length) >= 0)))
+				return "keys in jsonb are out of order";
+			key_start = start;
+			key_length = this_length;
+		}
+		else if ((container->header & JB_FSCALAR) && JBE_ISCONTAINER(entry))
+			return "malformed scalar in jsonb";
+
+		problem = check_node_bytes(data, entry, start, end, depth);
+		if (problem)
+			return problem;
+		start = end;
+	}
+
+	if (start != data_length)
+		return "jsonb is longer than it says";
+	return NULL;
+}
+
+const char *
+jsonb_bytes_check(const char *data, Size length)
+{
+	Assert((const char *) INTALIGN(data) == data);
+
+	if (length < VARHDRSZ + sizeof(uint32) ||
+		!VARATT_IS_4B_U(data) || VARSIZE(data) != length)
+		return "malformed header of jsonb";
+	return check_container_bytes(data + VARHDRSZ, length - VARHDRSZ, 1);
+}
