@@ -1,0 +1,53 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *	  PostgreSQL 15 to 18 from one source.
+ *
+ * The code is written for the newest version; what an older one lacks is
+ * made here out of what it has.  Each shim says which version made it
+ * necessary, so that it can go when that version is the oldest supported.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef STORE_COMPAT_H
+#define STORE_COMPAT_H
+
+#include "postgres.h"
+
+/* Before the macros that take their functions' names. */
+#include "access/genam.h"
+#include "executor/executor.h"
+#include "utils/relcache.h"
+
+/*
+ * Since 16, an update tells apart whether all indexes need a new entry, none,
+ * or just the summarizing ones (BRIN), which a HOT update leaves behind.
+ */
+#if PG_VERSION_NUM >= 160000
+#define UPDATE_ONLY_SUMMARIZING(update_indexes) \
+	((update_indexes) == TU_Summarizing)
+#else
+typedef bool TU_UpdateIndexes;
+
+#define TU_None			false
+#define UPDATE_ONLY_SUMMARIZING(update_indexes)	false
+#define ExecInsertIndexTuples(info, slot, estate, update, no_error, conflict, \
+							  arbiters, only_summarizing) \
+	((void) (only_summarizing), \
+	 ExecInsertIndexTuples(info, slot, estate, update, no_error, conflict, \
+						   arbiters))
+#endif
+
+/* Since 18, an index scan can count what it does, for EXPLAIN. */
+#if PG_VERSION_NUM < 180000
+#define index_beginscan(heap, index, snapshot, instrument, nkeys, norderbys) \
+	index_beginscan(heap, index, snapshot, nkeys, norderbys)
+#endif
+
+/* Since 18, a deferrable primary key has to be asked for. */
+#if PG_VERSION_NUM < 180000
+#define RelationGetPrimaryKeyIndex(rel, deferrable_ok) \
+	RelationGetPrimaryKeyIndex(rel)
+#endif
+
+#endif							/* STORE_COMPAT_H */
