@@ -1,0 +1,100 @@
+# Makefile of store, with PGXS.
+#
+#   make [PG_CONFIG=/path/to/pg_config]     the extension
+#   make install [DESTDIR=/some/root]       into the server's folders
+#   make help                               everything else
+
+EXTENSION = store
+MODULE_big = store
+DATA = $(sort $(wildcard sql/*.sql))
+
+RAFT_OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/raft/*.c)))
+SERVER_OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+OBJS = $(SERVER_OBJS) $(RAFT_OBJS)
+
+# A warning is an error; "make WERROR=" for a compiler newer than this code.
+WERROR = -Werror
+
+# -Wextra minus what PostgreSQL's own headers and idioms do not pass.  Server
+# code before 16 leaves PGDLLEXPORT empty, and hidden visibility needs it.
+PG_CPPFLAGS = -I$(srcdir)/src -I$(libpq_includedir) \
+	-DPGDLLEXPORT='__attribute__((visibility("default")))'
+PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
+	-Wno-missing-field-initializers $(WERROR) -fvisibility=hidden -MMD -MP
+SHLIB_LINK = $(libpq)
+
+# The consensus core is plain C11 and sees no header of PostgreSQL.
+RAFT_WARNINGS = -Wall -Wextra -Wconversion $(WERROR)
+RAFT_CFLAGS = -std=c11 $(RAFT_WARNINGS) -O2 -g -fPIC -fvisibility=hidden \
+	-fno-omit-frame-pointer $(COPT)
+
+# sql_tests/sql has the scripts, expected/ what they should print.  They run in
+# the database "postgres" of a private server that preloads store.
+REGRESS = setup $(filter-out setup,$(sort $(notdir $(basename $(wildcard sql_tests/sql/*.sql)))))
+REGRESS_OPTS = --inputdir=sql_tests --use-existing
+ISOLATION = $(sort $(notdir $(basename $(wildcard sql_tests/specs/*.spec))))
+ISOLATION_OPTS = --inputdir=sql_tests --use-existing
+
+EXTRA_CLEAN = $(OBJS:.o=.d)
+
+PG_CONFIG = pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+libpq_includedir := $(shell $(PG_CONFIG) --includedir)
+include $(PGXS)
+
+CONTRIB_TESTDB = postgres
+ISOLATION_TESTDB = postgres
+
+src/raft/%.o: src/raft/%.c
+	$(CC) $(RAFT_CFLAGS) -MMD -MP -c -o $@ $<
+
+src/raft/%.bc: src/raft/%.c
+	$(CLANG) $(filter-out -g,$(RAFT_CFLAGS)) -Wno-unused-command-line-argument \
+		-flto=thin -emit-llvm -c -o $@ $<
+
+# Bitcode has no dependency files of its own; it follows its object file.
+ifeq ($(with_llvm), yes)
+$(foreach obj,$(OBJS),$(eval $(obj:.o=.bc): $(obj)))
+endif
+
+-include $(wildcard $(OBJS:.o=.d))
+
+# Targets of the tests that need no server: raft-sim, unit-test and others.
+-include $(wildcard test/raft/*.mk test/unit/*.mk)
+
+# TAP tests start servers of their own with what is installed in $(bindir).
+TAP_TESTS_FILES = $(sort $(wildcard test/tap/*.pl))
+.PHONY: tap
+tap:
+	rm -rf '$(CURDIR)/tmp_check' && $(MKDIR_P) '$(CURDIR)/tmp_check'
+	TESTDIR='$(CURDIR)' PATH="$(bindir):$$PATH" \
+	PG_REGRESS='$(top_builddir)/src/test/regress/pg_regress' \
+	$(PROVE) -I $(top_srcdir)/src/test/perl/ -I $(srcdir)/test/tap/lib \
+		$(PROVE_FLAGS) $(if $(PROVE_TESTS),$(PROVE_TESTS),$(TAP_TESTS_FILES))
+
+.PHONY: check-style check-symbols
+check-style:
+	scripts/check-style
+
+check-symbols: store$(DLSUFFIX)
+	scripts/check-symbols store$(DLSUFFIX) $(DATA)
+
+.PHONY: format
+format:
+	clang-format -i src/*.c src/*.h src/raft/*.c src/raft/*.h
+
+.PHONY: help
+help:
+	@echo 'make                 build the extension (WERROR= to let warnings pass)'
+	@echo 'make install         install it (DESTDIR=... for another root)'
+	@echo 'make installcheck    SQL tests in database "postgres" of the server at PGHOST, PGPORT,'
+	@echo '                     which must preload store and not have the extension yet'
+	@echo 'make tap             tests with several servers (PROVE_TESTS=test/tap/x.pl for one)'
+	@echo 'make raft-sim        simulate the consensus core (SEEDS=n)'
+	@echo 'make unit-test       tests of codecs and rules that need no server'
+	@echo 'make check-style     layering, banned calls, lengths, orphans'
+	@echo 'make check-symbols   what the library exports'
+	@echo 'make format          apply .clang-format'
+	@echo 'scripts/check        all of the tests, with their set-up'
+	@echo 'scripts/demo         a tour on three nodes'
+	@echo 'scripts/dev          a cluster to work with'
