@@ -47,6 +47,7 @@ end_of_transaction(XactEvent event, void *arg)
 	if (!pending || event != XACT_EVENT_COMMIT)
 		return;
 
+	status_reset_progress();
 	pg_atomic_fetch_add_u64(&progress->epoch, 1);
 	for (int i = 0; i < N_WORKERS; i++)
 		status_wake((WorkerKind) i);

@@ -85,6 +85,9 @@ extern uint64 raft_log_last_index(void);
 /* Forget what an aborted or replaced state left in memory; open again. */
 extern void raft_log_close(void);
 
+/* Is the last empty segment in use?  Then it is time to compact. */
+extern bool raft_log_is_crowded(void);
+
 /*
  * Empty the segments that hold nothing above "up_to" (never the current one) and move the
  * base of the log there, with the membership in force at the new base.  Does

@@ -57,6 +57,7 @@ status_shmem_init(void)
 		return;
 
 	memset(shared, 0, sizeof(StatusShared));
+	pg_atomic_init_u64(&progress->last_index, 0);
 	pg_atomic_init_u64(&progress->commit_index, 0);
 	pg_atomic_init_u64(&progress->applied_index, 0);
 	pg_atomic_init_u64(&progress->applied_term, 0);
@@ -66,6 +67,17 @@ status_shmem_init(void)
 	for (int i = 0; i < N_WORKERS; i++)
 		pg_atomic_init_u32(&shared->workers[i], 0);
 	shared->lock = &(GetNamedLWLockTranche(STATUS_TRANCHE))->lock;
+}
+
+void
+status_reset_progress(void)
+{
+	pg_atomic_write_u64(&progress->last_index, 0);
+	pg_atomic_write_u64(&progress->commit_index, 0);
+	pg_atomic_write_u64(&progress->applied_index, 0);
+	pg_atomic_write_u64(&progress->applied_term, 0);
+	pg_atomic_write_u64(&progress->last_event, 0);
+	pg_atomic_write_u64(&progress->notified_index, 0);
 }
 
 static void
@@ -124,8 +136,6 @@ status_publish(const NodeStatus *node)
 	to->leader = node->leader;
 	strlcpy(to->last_leader, node->last_leader, sizeof(to->last_leader));
 	to->first_index = node->first_index;
-	to->last_index = node->last_index;
-	to->base_index = node->base_index;
 	to->n_members = node->n_members;
 	memcpy(to->members, node->members, node->n_members * sizeof(MemberStatus));
 	LWLockRelease(shared->lock);

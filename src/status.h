@@ -50,9 +50,7 @@ typedef struct NodeStatus
 	uint64		term;
 	uint64		leader;			/* 0: nobody known */
 	char		last_leader[STORE_NAME_SIZE];	/* the last one known */
-	uint64		first_index;
-	uint64		last_index;
-	uint64		base_index;
+	uint64		first_index;	/* of the log */
 	char		problem[256];	/* of the raft worker; empty: none */
 	char		apply_problem[256]; /* of the apply worker */
 	char		notify_problem[256];	/* of the notify worker */
@@ -62,7 +60,8 @@ typedef struct NodeStatus
 
 typedef struct SharedProgress
 {
-	/* the committed and locally durable part of the log; raft worker */
+	/* the log, and its committed and locally durable part; raft worker */
+	pg_atomic_uint64 last_index;
 	pg_atomic_uint64 commit_index;
 
 	/* what the state machine has made of it; apply worker */
@@ -85,6 +84,9 @@ extern SharedProgress *progress;
 extern Size status_shmem_size(void);
 extern void status_shmem_init(void);
 extern void status_request_locks(void);
+
+/* A new epoch begins: nothing is in the log, nothing was applied. */
+extern void status_reset_progress(void);
 
 /* Make the calling process reachable as this worker, until it exits. */
 extern void status_register(WorkerKind kind);

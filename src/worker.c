@@ -34,6 +34,7 @@
 
 static bool is_worker = false;
 static uint64 my_epoch;
+static MemoryContext outer_context; /* of the caller of worker_begin() */
 
 static void
 override(const char *name, const char *value)
@@ -117,6 +118,7 @@ worker_check(void)
 void
 worker_begin(const char *activity)
 {
+	outer_context = CurrentMemoryContext;
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -130,6 +132,7 @@ worker_commit(void)
 	CommitTransactionCommand();
 	pgstat_report_stat(false);
 	pgstat_report_activity(STATE_IDLE, NULL);
+	MemoryContextSwitchTo(outer_context);
 }
 
 void

@@ -33,7 +33,10 @@ extern void worker_start(WorkerKind kind, const char *synchronous_commit);
  */
 extern void worker_check(void);
 
-/* A transaction of a worker, with an active snapshot. */
+/*
+ * A transaction of a worker, with an active snapshot.  In between, the current
+ * memory context is the transaction's; after that it is the caller's again.
+ */
 extern void worker_begin(const char *activity);
 extern void worker_commit(void);
 

@@ -1,0 +1,39 @@
+/*-------------------------------------------------------------------------
+ *
+ * machine.h
+ *	  The state machine's tables: resources, events, and how far they are.
+ *
+ * Only the apply worker writes, a batch of log entries in one transaction:
+ * rows, events and the applied position change together or not at all.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef STORE_MACHINE_H
+#define STORE_MACHINE_H
+
+#include "store.h"
+#include "command.h"
+#include "rules.h"
+#include "utils/uuid.h"
+
+/* The applied position of the log, 0 if nothing was applied yet. */
+extern uint64 machine_applied_index(void);
+
+/* The newest index with an event, 0 if there is none. */
+extern uint64 machine_last_event(void);
+
+/* Open and close the tables for a batch, inside the caller's transaction. */
+extern void machine_begin(const pg_uuid_t *cluster_id);
+extern void machine_end(uint64 applied_index);
+
+/*
+ * Apply one command at a log index.  The outcome is palloc'd in the current
+ * memory context.  Refusals are outcomes; an ERROR is trouble of this server,
+ * and the batch is to be tried again.
+ */
+extern void machine_apply(const Command *command, uint64 index, Outcome *outcome);
+
+/* Empty every table of the state machine (a node enters another cluster). */
+extern void machine_reset(void);
+
+#endif							/* STORE_MACHINE_H */

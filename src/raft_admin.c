@@ -1,0 +1,196 @@
+/*-------------------------------------------------------------------------
+ *
+ * raft_admin.c
+ *	  Changes to the cluster itself, as the raft worker carries them out.
+ *
+ * Copyright (c) 2026, store contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "raft_admin.h"
+
+#include "lifecycle.h"
+#include "machine.h"
+#include "raft_log.h"
+#include "request.h"
+#include "roster.h"
+#include "storage/ipc.h"
+#include "worker.h"
+
+static void
+refuse(const InboxRecord *record, int sqlstate, const char *message,
+	   const char *detail, const char *hint)
+{
+	request_refuse(record->slot, record->sequence, sqlstate, message, detail, hint);
+}
+
+/*
+ * The entry and the event for a membership that is to replace the current one.
+ */
+static void
+propose(const Membership *membership, struct raft_event *event, LogEntry *entry)
+{
+	StringInfoData buffer;
+
+	initStringInfo(&buffer);
+	membership_encode(&buffer, membership);
+	memset(entry, 0, sizeof(*entry));
+	entry->kind = ENTRY_MEMBERSHIP;
+	entry->data = buffer.data;
+	entry->length = buffer.len;
+	membership_config(membership, &event->u.config);
+}
+
+/*
+ * Is this the repetition of a request that was granted?  Then the answer is
+ * the same.  Otherwise a name is taken once.
+ */
+static bool
+already_admitted(const InboxRecord *record, const AdmitRequest *request)
+{
+	Member	   *member = membership_find_name(roster_current(), request->name);
+	Answer		answer = {.kind = ANSWER_INDEX};
+
+	if (member == NULL)
+		return false;
+	if (member->role == RAFT_LEARNER && strcmp(member->conninfo, request->conninfo) == 0)
+	{
+		answer.index = roster_index();
+		request_answer(record->slot, record->sequence, &answer);
+		return true;
+	}
+	refuse(record, ERRCODE_DUPLICATE_OBJECT,
+		   psprintf("the cluster already has a member named \"%s\"", request->name),
+		   psprintf("It is reached at \"%s\".", member->conninfo),
+		   "Set store.node_name of the joining node to another name.");
+	return true;
+}
+
+bool
+admin_admit(const InboxRecord *record, const struct raft *node,
+			const struct raft_update *update, struct raft_event *event,
+			LogEntry *entry)
+{
+	const AdmitRequest *request = (const AdmitRequest *) record->data;
+	Membership	next = *roster_current();
+	Member		member = {.role = RAFT_LEARNER};
+	Member	   *self;
+
+	if (record->length != sizeof(AdmitRequest))
+		return false;
+	if (update->state != RAFT_LEADER)
+	{
+		refuse(record, ERRCODE_STORE_UNAVAILABLE, "this node is not the leader",
+			   NULL, "Try again: the node that joins finds the leader by itself.");
+		return false;
+	}
+	if (already_admitted(record, request))
+		return false;
+	if (raft_first_index(node) > 1)
+	{
+		refuse(record, ERRCODE_FEATURE_NOT_SUPPORTED,
+			   "the log of this cluster no longer reaches back to its beginning",
+			   "A new member catches up from the log; catching up by copy is not part of this version.",
+			   "Let members join before the log has outgrown its segments (store.log_segment_size).");
+		return false;
+	}
+
+	/* The leader's own address may have changed since it was last written. */
+	self = membership_find(&next, update->leader);
+	if (self != NULL)
+		strlcpy(self->conninfo, settings_advertise(), sizeof(self->conninfo));
+
+	member.id = next.next_id++;
+	strlcpy(member.name, request->name, sizeof(member.name));
+	strlcpy(member.conninfo, request->conninfo, sizeof(member.conninfo));
+	if (!membership_add(&next, &member))
+	{
+		refuse(record, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+			   psprintf("a cluster has at most %d members", RAFT_MAX_MEMBERS), NULL, NULL);
+		return false;
+	}
+	next.request.origin = update->leader;
+	next.request.slot = record->slot;
+	next.request.sequence = record->sequence;
+	propose(&next, event, entry);
+	return request_claim(record->slot, record->sequence);
+}
+
+void
+admin_admitted(const InboxRecord *record, enum raft_status status)
+{
+	switch (status)
+	{
+		case RAFT_OK:
+			break;
+		case RAFT_IN_PROGRESS:
+		case RAFT_NOT_READY:
+		case RAFT_BUSY:
+			refuse(record, ERRCODE_OBJECT_IN_USE,
+				   "another change of the membership is in progress", NULL, "Try again.");
+			break;
+		default:
+			refuse(record, ERRCODE_STORE_UNAVAILABLE,
+				   "the membership cannot be changed now", NULL, "Try again.");
+			break;
+	}
+}
+
+bool
+admin_promote(raft_id id, struct raft_event *event, LogEntry *entry)
+{
+	Membership	next = *roster_current();
+	Member	   *member = membership_find(&next, id);
+
+	if (member == NULL || member->role == RAFT_VOTER)
+		return false;
+	member->role = RAFT_VOTER;
+	memset(&next.request, 0, sizeof(next.request));
+	propose(&next, event, entry);
+	return true;
+}
+
+void
+admin_adopt(const InboxRecord *record)
+{
+	const AdoptRequest *request = (const AdoptRequest *) record->data;
+	RaftState	state;
+	Answer		answer = {.kind = ANSWER_INDEX};
+	const char *problem;
+
+	memset(&state, 0, sizeof(state));
+	if (record->length < sizeof(AdoptRequest) ||
+		record->length != sizeof(AdoptRequest) + request->length)
+		return;
+	if (roster_current()->n_members > 1)
+	{
+		refuse(record, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+			   "this node is already a member of a cluster", NULL, NULL);
+		return;
+	}
+	problem = membership_decode(record->data + sizeof(AdoptRequest), request->length,
+								&state.base_membership);
+	if (problem != NULL)
+	{
+		refuse(record, ERRCODE_PROTOCOL_VIOLATION,
+			   psprintf("the membership of the cluster to join is malformed: %s", problem),
+			   NULL, NULL);
+		return;
+	}
+	if (!request_claim(record->slot, record->sequence))
+		return;
+
+	state.cluster_id = request->cluster_id;
+	state.node_id = request->node_id;
+	worker_begin("entering another cluster");
+	raft_log_reset(&state);
+	machine_reset();
+	lifecycle_new_epoch_at_commit();
+	worker_commit();
+	request_answer(record->slot, record->sequence, &answer);
+
+	/* What this process knows is of its former life; nothing may be written. */
+	ereport(LOG, (errmsg("this node has entered another cluster as member " UINT64_FORMAT,
+						 state.node_id)));
+	proc_exit(1);
+}

@@ -1,0 +1,614 @@
+/*-------------------------------------------------------------------------
+ *
+ * raft_worker.c
+ *	  The raft worker: the one process that runs consensus.
+ *
+ * One loop.  A turn gathers what has happened (messages and requests from the
+ * inbox, the clock, broken links, the apply worker's progress), steps the core
+ * through it, carries out the duties that follow (turn.c), and sleeps until
+ * something happens or is due.  Everything that arrived while a turn was being
+ * flushed is the next turn's batch.
+ *
+ * The worker waits for nothing but its own disk: no lock, no socket, no user.
+ *
+ * Copyright (c) 2026, store contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "worker.h"
+
+#include "access/xlog.h"
+#include "blocker.h"
+#include "common/pg_prng.h"
+#include "inbox.h"
+#include "machine.h"
+#include "miscadmin.h"
+#include "outbox.h"
+#include "pending.h"
+#include "raft_admin.h"
+#include "raft_log.h"
+#include "request.h"
+#include "roster.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "transport.h"
+#include "turn.h"
+#include "utils/memutils.h"
+
+/* What one turn takes from the inbox before it looks at the clock again. */
+#define TURN_RECORDS	4096
+
+/* Proposals and forwarded writes go in pieces of at most this size. */
+#define BATCH_BYTES		(512 * 1024)
+
+/* How often the copy of our state for display is renewed, if nothing changes. */
+#define PUBLISH_MS		100
+
+/* How often the log is looked at for segments to empty. */
+#define COMPACT_MS		1000
+
+static struct
+{
+	struct raft node;
+	struct raft_update update;	/* of the last step */
+	struct raft_event event;	/* being built */
+	pg_uuid_t	cluster_id;
+	uint64		node_id;
+	Transport  *transport;
+	MemoryContext turn_context;
+
+	uint64		now_ms;			/* at the start of the turn */
+	uint64		applied_index;	/* what the core was told */
+	uint64		published_ms;
+	uint64		compacted_ms;
+	bool		state_changed;	/* worth publishing at once */
+	bool		more_records;	/* the inbox was not emptied */
+	raft_id		promotable;
+	char		last_leader[STORE_NAME_SIZE];
+	LogEntry	batch[RAFT_MAX_BATCH];
+}			worker;
+
+/* ------------------------------------------------------------------------
+ * Stepping the core
+ * ------------------------------------------------------------------------
+ */
+
+static struct raft_event *
+new_event(enum raft_event_type type)
+{
+	worker.event.type = type;
+	worker.event.now_ms = worker_now_ms();
+	worker.event.random = pg_prng_uint64(&pg_global_prng_state);
+	return &worker.event;
+}
+
+/*
+ * Step the core through worker.event, and take on the duties that follow;
+ * entries are what the event would append.
+ */
+static enum raft_status
+step(const LogEntry *entries)
+{
+	struct raft_update *update = &worker.update;
+	enum raft_state old_state = update->state;
+	raft_id		old_leader = update->leader;
+	raft_term	old_term = update->term;
+	enum raft_status status = raft_step(&worker.node, &worker.event, update);
+
+	if (status == RAFT_BROKEN)
+		ereport(FATAL,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("consensus invariant does not hold: %s", update->violation.rule),
+				 errdetail("Expected " UINT64_FORMAT ", found " UINT64_FORMAT ".",
+						   update->violation.expected, update->violation.found)));
+
+	if (update->append == RAFT_APPEND_RECEIVED)
+		entries += update->append_first - entries[0].index;
+	turn_absorb(update, entries);
+
+	if (update->promotable != 0)
+		worker.promotable = update->promotable;
+	if (update->config_changed || update->state != old_state ||
+		update->leader != old_leader || update->term != old_term)
+		worker.state_changed = true;
+	return status;
+}
+
+/* ------------------------------------------------------------------------
+ * What has happened
+ * ------------------------------------------------------------------------
+ */
+
+static void
+receive_message(InboxRecord *record)
+{
+	Message		message;
+	const char *problem = message_decode(record->data, record->length, &message);
+
+	if (problem != NULL ||
+		memcmp(&message.header.cluster_id, &worker.cluster_id, sizeof(pg_uuid_t)) != 0 ||
+		message.header.to != worker.node_id)
+		return;					/* of a former life; the sender was checked */
+
+	if (message.header.kind == MESSAGE_FORWARD)
+	{
+		for (uint32 i = 0; i < message.n_entries; i++)
+			pending_add_forwarded(&message.entries[i], message.term);
+		return;
+	}
+
+	new_event(RAFT_RECEIVED);
+	worker.event.u.received.message = message.raft;
+	worker.event.u.received.n_configs = message.n_configs;
+	for (uint32 i = 0; i < message.n_configs; i++)
+		worker.event.u.received.configs[i] = message.configs[i];
+	step(message.entries);
+}
+
+static void
+receive_records(void)
+{
+	InboxRecord *record = NULL;
+	int			n = 0;
+
+	while (n++ < TURN_RECORDS && (record = inbox_next()) != NULL)
+	{
+		switch ((InboxKind) record->kind)
+		{
+			case INBOX_WRITE:
+				pending_add_write(record, worker.node_id);
+				break;
+			case INBOX_READ:
+				pending_add_read(record->slot, record->sequence);
+				break;
+			case INBOX_MESSAGE:
+				receive_message(record);
+				break;
+			case INBOX_ADMIT:
+				{
+					LogEntry	entry;
+
+					if (admin_admit(record, &worker.node, &worker.update,
+									new_event(RAFT_CONFIG_PROPOSED), &entry))
+						admin_admitted(record, step(&entry));
+					break;
+				}
+			case INBOX_ADOPT:
+				admin_adopt(record);
+				break;
+			case INBOX_FILLER:
+				break;
+		}
+	}
+	worker.more_records = (record != NULL);
+	inbox_release();
+}
+
+static void
+notice_links(void)
+{
+	uint64		peer;
+
+	while ((peer = transport_next_link_down(worker.transport)) != 0)
+	{
+		outbox_clear(peer);
+		new_event(RAFT_LINK_DOWN)->u.peer.peer = peer;
+		step(NULL);
+	}
+	while ((peer = outbox_next_dropped()) != 0)
+	{
+		new_event(RAFT_LINK_DOWN)->u.peer.peer = peer;
+		step(NULL);
+	}
+}
+
+static void
+notice_applied(void)
+{
+	uint64		index = pg_atomic_read_u64(&progress->applied_index);
+
+	if (index == worker.applied_index)
+		return;
+	worker.applied_index = index;
+	new_event(RAFT_APPLIED)->u.position.index = index;
+	step(NULL);
+	pending_sweep(pg_atomic_read_u64(&progress->applied_term));
+}
+
+static void
+notice_time(void)
+{
+	if (worker.now_ms < raft_deadline(&worker.node))
+		return;
+	new_event(RAFT_TIMER);
+	step(NULL);
+}
+
+/* ------------------------------------------------------------------------
+ * What the clients want
+ * ------------------------------------------------------------------------
+ */
+
+static void
+propose_writes(void)
+{
+	while (pending_n_writes() > 0 && worker.update.state == RAFT_LEADER)
+	{
+		raft_term	term = worker.update.term;
+		uint32		n = pending_writes(term, RAFT_MAX_BATCH, BATCH_BYTES, worker.batch);
+
+		if (n == 0)
+			return;
+		new_event(RAFT_PROPOSED);
+		worker.event.u.proposed.count = n;
+		worker.event.u.proposed.term = term;
+		if (step(worker.batch) != RAFT_OK)
+		{
+			pending_refused(n);
+			return;
+		}
+		pending_proposed(n, term);
+	}
+}
+
+static void
+forward_writes(void)
+{
+	StringInfoData buffer;
+	raft_term	term = worker.update.term;
+	raft_id		leader = worker.update.leader;
+
+	initStringInfo(&buffer);
+	while (pending_n_writes() > 0)
+	{
+		Size		room = transport_room(worker.transport, leader);
+		uint32		n;
+
+		if (room == 0)
+			return;
+		n = pending_writes(0, RAFT_MAX_BATCH, Min(room, BATCH_BYTES), worker.batch);
+		if (n == 0)
+			return;
+		resetStringInfo(&buffer);
+		message_encode_forward(&buffer, &worker.cluster_id, worker.node_id, leader,
+							   term, worker.batch, n);
+		if (!transport_send(worker.transport, leader, buffer.data, buffer.len))
+		{
+			pending_refused(n);
+			return;
+		}
+		pending_proposed(n, term);
+	}
+}
+
+static void
+ask_for_reads(void)
+{
+	uint64		retry_ms = store_election_timeout;
+	uint64		id = pending_read_batch(worker.now_ms,
+										worker.now_ms > retry_ms ? worker.now_ms - retry_ms : 0);
+
+	if (id == 0)
+		return;
+	new_event(RAFT_READ_REQUESTED)->u.read.id = id;
+	if (step(NULL) != RAFT_OK)
+		pending_read_result(id, 0);
+}
+
+static void
+promote_learner(void)
+{
+	LogEntry	entry;
+
+	if (worker.promotable == 0 || worker.update.state != RAFT_LEADER)
+		return;
+	if (admin_promote(worker.promotable, new_event(RAFT_CONFIG_PROPOSED), &entry))
+		step(&entry);
+	worker.promotable = 0;
+}
+
+/* ------------------------------------------------------------------------
+ * What others may know
+ * ------------------------------------------------------------------------
+ */
+
+static void
+publish_members(NodeStatus *status)
+{
+	const Membership *membership = roster_current();
+	TimestampTz now = GetCurrentTimestamp();
+
+	status->n_members = membership->n_members;
+	for (uint32 i = 0; i < membership->n_members; i++)
+	{
+		MemberStatus *member = &status->members[i];
+		struct raft_peer_progress peer;
+		LinkStatus	link;
+
+		memset(member, 0, sizeof(*member));
+		member->member = membership->members[i];
+		if (member->member.id == worker.node_id)
+		{
+			member->match_index = turn_written();
+			member->last_contact = now;
+			member->connected = true;
+			continue;
+		}
+		transport_status(worker.transport, member->member.id, &link);
+		member->connected = link.connected;
+		member->queued_bytes = link.queued_bytes;
+		strlcpy(member->last_error, link.last_error, sizeof(member->last_error));
+		if (raft_progress(&worker.node, member->member.id, &peer))
+		{
+			member->match_index = peer.match_index;
+			if (peer.last_contact_ms != 0)
+				member->last_contact = now - (TimestampTz)
+					(worker_now_ms() - peer.last_contact_ms) * 1000;
+		}
+	}
+}
+
+static void
+publish_problem(void)
+{
+	if (!enableFsync)
+		status_set_problem(WORKER_RAFT, "fsync is off: a crash may lose what was acknowledged");
+	else if (!fullPageWrites)
+		status_set_problem(WORKER_RAFT, "full_page_writes is off: a crash may corrupt the store");
+	else if (worker.update.snapshot_from != 0)
+		status_set_problem(WORKER_RAFT,
+						   "the log this node needs is gone from its cluster, and copying is not part of this version: remove the node and let it join anew");
+	else if (worker.update.leader == 0)
+		status_set_problem(WORKER_RAFT, "no leader is known");
+	else
+		status_set_problem(WORKER_RAFT, NULL);
+}
+
+static void
+publish(void)
+{
+	static NodeStatus status;
+	const char *leader = roster_name(worker.update.leader);
+	Member	   *self = membership_find(roster_current(), worker.node_id);
+
+	if (leader[0] != '\0')
+		strlcpy(worker.last_leader, leader, sizeof(worker.last_leader));
+
+	status.cluster_id = worker.cluster_id;
+	status.node_id = worker.node_id;
+	if (self != NULL)
+		strlcpy(status.name, self->name, sizeof(status.name));
+	else
+		strlcpy(status.name, settings_node_name(), sizeof(status.name));
+	status.state = worker.update.state;
+	status.learner = (self != NULL && self->role == RAFT_LEARNER);
+	status.term = worker.update.term;
+	status.leader = worker.update.leader;
+	strlcpy(status.last_leader, worker.last_leader, sizeof(status.last_leader));
+	status.first_index = raft_first_index(&worker.node);
+	publish_members(&status);
+	status_publish(&status);
+	publish_problem();
+
+	worker.published_ms = worker.now_ms;
+	worker.state_changed = false;
+}
+
+/*
+ * Progress is published every turn; the rest when it changed, or now and then.
+ */
+static void
+publish_progress(void)
+{
+	uint64		committed = turn_committed();
+
+	pg_atomic_write_u64(&progress->last_index, turn_written());
+	if (committed > pg_atomic_read_u64(&progress->commit_index))
+	{
+		pg_atomic_write_u64(&progress->commit_index, committed);
+		status_wake(WORKER_APPLY);
+	}
+	if (worker.state_changed || worker.now_ms - worker.published_ms >= PUBLISH_MS)
+		publish();
+}
+
+/* ------------------------------------------------------------------------
+ * The loop
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * Carry out what the turn gathered.  The core's answer to what became durable
+ * may be more duties, such as an acknowledgement.
+ */
+static void
+flush_turn(void)
+{
+	raft_index	index;
+	raft_term	term;
+
+	while (turn_flush(&worker.node, &index, &term))
+	{
+		new_event(RAFT_DURABLE);
+		worker.event.u.position.index = index;
+		worker.event.u.position.term = term;
+		step(NULL);
+	}
+}
+
+/*
+ * Empty log segments that no member needs.  All of the log is kept for as long
+ * as there is room in the rotation, for members that join.
+ */
+static void
+compact_log(void)
+{
+	uint64		base_term;
+	uint64		base_index;
+
+	if (worker.now_ms - worker.compacted_ms < COMPACT_MS)
+		return;
+	worker.compacted_ms = worker.now_ms;
+	if (!raft_log_is_crowded())
+		return;
+
+	worker_begin("emptying log segments");
+	base_index = raft_log_compact(Min(worker.applied_index,
+									  raft_needed_index(&worker.node) - 1),
+								  &base_term);
+	worker_commit();
+	if (base_index != 0)
+	{
+		new_event(RAFT_COMPACTED);
+		worker.event.u.position.index = base_index;
+		worker.event.u.position.term = base_term;
+		step(NULL);
+	}
+}
+
+static void
+sleep_until_due(void)
+{
+	uint64		now = worker_now_ms();
+	uint64		due = raft_deadline(&worker.node);
+	uint64		other;
+
+	if (worker.more_records)
+		due = now;
+	other = pending_read_deadline(store_election_timeout);
+	if (other != 0)
+		due = Min(due, other);
+	other = blocker_watch(now, turn_committed() > worker.applied_index,
+						  worker.applied_index);
+	if (other != 0)
+		due = Min(due, other);
+
+	transport_wait(worker.transport, due > now ? (long) (due - now) : 0);
+}
+
+static void
+one_turn(void)
+{
+	ResetLatch(MyLatch);
+	worker_check();
+	worker.now_ms = worker_now_ms();
+
+	notice_links();
+	receive_records();
+	notice_applied();
+	notice_time();
+
+	if (worker.update.state == RAFT_LEADER)
+		propose_writes();
+	else if (worker.update.leader != 0)
+		forward_writes();
+	if (worker.update.leader != 0)
+		ask_for_reads();
+	promote_learner();
+
+	flush_turn();
+	publish_progress();
+	compact_log();
+	sleep_until_due();
+	MemoryContextReset(worker.turn_context);
+}
+
+static struct raft_options
+timing(void)
+{
+	struct raft_options options = {
+		.heartbeat_interval_ms = store_heartbeat_interval,
+		.election_timeout_ms = Max(store_election_timeout, 3 * store_heartbeat_interval)
+	};
+
+	return options;
+}
+
+static void
+restore(const RaftLogContents *contents, uint64 applied_index)
+{
+	struct raft_restored restored = {
+		.id = contents->state.node_id,
+		.term = contents->state.term,
+		.vote = contents->state.vote,
+		.base_index = contents->state.base_index,
+		.base_term = contents->state.base_term,
+		.last_index = contents->last_index,
+		.applied_index = applied_index,
+		.n_runs = contents->n_runs,
+		.runs = contents->runs
+	};
+	struct raft_options options = timing();
+	struct raft_violation violation = {0};
+
+	restored.config.index = contents->membership_index;
+	membership_config(&contents->membership, &restored.config.config);
+	restored.previous_config.index = contents->previous_membership_index;
+	membership_config(&contents->previous_membership, &restored.previous_config.config);
+
+	if (raft_init(&worker.node, &restored, &options, worker_now_ms(),
+				  pg_prng_uint64(&pg_global_prng_state), &violation) != RAFT_OK)
+		ereport(FATAL,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("the stored state of this member contradicts itself: %s",
+						violation.rule ? violation.rule : "unknown"),
+				 errdetail("Expected " UINT64_FORMAT ", found " UINT64_FORMAT ".",
+						   violation.expected, violation.found)));
+}
+
+static void
+open_node(void)
+{
+	RaftLogContents *contents = palloc0(sizeof(RaftLogContents));
+	MemoryContext oldcontext = CurrentMemoryContext;
+	uint64		applied_index;
+
+	worker_begin("opening the log");
+	MemoryContextSwitchTo(oldcontext);
+	raft_log_open(contents);
+	applied_index = machine_applied_index();
+	worker_commit();
+
+	worker.cluster_id = contents->state.cluster_id;
+	worker.node_id = contents->state.node_id;
+	worker.transport = transport_create();
+	restore(contents, applied_index);
+	roster_init(contents, worker.transport);
+	turn_init(contents->last_index);
+	pending_init();
+	outbox_init(worker.transport, &worker.cluster_id);
+	inbox_begin();
+
+	worker.applied_index = applied_index;
+	worker.update.term = contents->state.term;
+	worker.update.commit_index = applied_index;
+	worker.update.state = RAFT_FOLLOWER;
+	worker.state_changed = true;
+	pg_atomic_write_u64(&progress->commit_index, applied_index);
+	ereport(LOG,
+			(errmsg("store member %s is running: term " UINT64_FORMAT ", log up to " UINT64_FORMAT ", applied up to " UINT64_FORMAT,
+					settings_node_name(), contents->state.term,
+					contents->last_index, applied_index)));
+}
+
+static void
+stopped(int code, Datum arg)
+{
+	status_set_stopped();
+}
+
+void
+store_raft_main(Datum arg)
+{
+	worker_start(WORKER_RAFT, "local");
+	before_shmem_exit(stopped, (Datum) 0);
+
+	MemoryContextSwitchTo(AllocSetContextCreate(TopMemoryContext, "store raft worker",
+												ALLOCSET_DEFAULT_SIZES));
+	open_node();
+	worker.turn_context = AllocSetContextCreate(CurrentMemoryContext, "store raft turn",
+												ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(worker.turn_context);
+	for (;;)
+		one_turn();
+}
