@@ -117,6 +117,7 @@ extern void raft_acknowledge_durable(struct raft *node,
 extern bool raft_config_is_sane(const struct raft_config *config);
 extern uint32_t raft_slot_of(const struct raft *node, raft_id id);
 extern bool raft_is_voter(const struct raft *node, uint32_t slot);
+extern bool raft_may_campaign(const struct raft *node);
 extern const struct raft_config_entry *raft_config_at_commit(const struct raft *node);
 extern void raft_find_self(struct raft *node);
 extern void raft_adopt_config(struct raft *node, struct raft_update *update,

@@ -168,8 +168,8 @@ raft_campaign(struct raft *node, struct raft_update *update, bool by_transfer)
 }
 
 /*
- * No leader was heard for an election timeout.  A voter asks whether it could
- * win (Thesis 9.6); others can only forget the leader.
+ * No leader was heard for an election timeout.  Who may stand asks whether it
+ * could win (Thesis 9.6); others can only forget the leader.
  */
 void
 raft_election_timeout(struct raft *node, struct raft_update *update)
@@ -177,7 +177,7 @@ raft_election_timeout(struct raft *node, struct raft_update *update)
 	raft_drop_reads(node, update);
 	node->leader = 0;
 
-	if (!raft_is_voter(node, node->self))
+	if (!raft_may_campaign(node))
 	{
 		node->election_deadline_ms = UINT64_MAX;
 		return;

@@ -92,6 +92,27 @@ raft_config_at_commit(const struct raft *node)
 		&node->config : &node->previous_config;
 }
 
+/*
+ * Whether this member may stand for election.  A voter may; and so may one
+ * that ceases to be a voter by a change that is not known to be committed.  It
+ * can be the only one alive whose log a majority of the old configuration
+ * would accept (Thesis 4.2.2, Figure 4.6).  Its own vote does not count then.
+ */
+bool
+raft_may_campaign(const struct raft *node)
+{
+	const struct raft_config *previous = &node->previous_config.config;
+	uint32_t	slot;
+
+	if (raft_is_voter(node, node->self))
+		return true;
+	if (node->config.index <= node->commit_index)
+		return false;
+
+	slot = find_member(previous, node->id);
+	return slot != RAFT_NO_SLOT && previous->members[slot].role == RAFT_VOTER;
+}
+
 void
 raft_find_self(struct raft *node)
 {

@@ -92,7 +92,9 @@ enum raft_role
 
 enum raft_state
 {
-	RAFT_DETACHED,				/* not in its own configuration: only listens */
+	RAFT_DETACHED,				/* not in its own configuration: only listens,
+								 * and campaigns only until its removal is
+								 * known to be committed */
 	RAFT_FOLLOWER,
 	RAFT_PRE_CANDIDATE,
 	RAFT_CANDIDATE,
