@@ -178,6 +178,19 @@ command_encode(StringInfo buf, const Command *command)
 	}
 }
 
+static bool
+is_zero(const uint8 *bytes, Size length)
+{
+	Size		i;
+
+	for (i = 0; i < length; i++)
+	{
+		if (bytes[i] != 0)
+			return false;
+	}
+	return true;
+}
+
 /*
  * Take the next string of the key out of the bytes, and move on behind it.
  */
@@ -231,8 +244,8 @@ command_decode(const char *data, Size length, Command *command)
 {
 	CommandHeader header;
 	const char *parts[KEY_PARTS];
-	const char *position = data + sizeof(header);
-	const char *end = data + length;
+	const char *position;
+	const char *end;
 	const char *problem;
 	int			i;
 
@@ -253,7 +266,13 @@ command_decode(const char *data, Size length, Command *command)
 		return "unknown flags in command";
 	if (!(header.flags & COMMAND_HAS_NAMESPACE) && header.key_length[KEY_NAMESPACE] != 0)
 		return "unexpected namespace in command";
+	if (!(header.flags & COMMAND_HAS_EXPECTED) && header.expected != 0)
+		return "unexpected resource version in command";
+	if (!(header.flags & COMMAND_HAS_UID) && !is_zero(header.uid, UUID_LEN))
+		return "unexpected uid in command";
 
+	position = data + sizeof(header);
+	end = data + length;
 	for (i = 0; i < KEY_PARTS; i++)
 	{
 		problem = take_string(&position, end, header.key_length[i], &parts[i]);

@@ -360,11 +360,17 @@ static const char *
 take_entry(Cursor *cursor, MessageKind kind, LogEntry *entry)
 {
 	EntryHeader header;
+	Size		i;
 
 	if (!take(cursor, &header, sizeof(header)))
 		return "message is too short for its entries";
 	if (cursor->left < MAXALIGN((Size) header.length))
 		return "message is too short for its entries";
+	for (i = header.length; i < MAXALIGN((Size) header.length); i++)
+	{
+		if (cursor->position[i] != '\0')
+			return "malformed message";
+	}
 
 	switch (header.kind)
 	{
