@@ -257,6 +257,14 @@ raft_on_installed(struct raft *node, const struct raft_event *event,
 	if (node->state == RAFT_LEADER ||
 		!raft_wants_snapshot(node, index, event->u.snapshot.term))
 		return RAFT_STALE;
+	if (event->u.snapshot.term == 0 ||
+		event->u.snapshot.term < node->log.base_term ||
+		!raft_config_is_sane(&event->u.snapshot.config.config))
+		return RAFT_INVALID;
+
+	/* The member it came from may be ahead of us; Paper 5.1. */
+	if (event->u.snapshot.term > node->term)
+		raft_become_follower(node, update, event->u.snapshot.term, 0);
 
 	raft_log_reset(&node->log, index, event->u.snapshot.term);
 	node->commit_index = index;

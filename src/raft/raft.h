@@ -31,7 +31,10 @@
  *	   appended entries append_first .. append_last (if append is not NONE).
  *	3. Send the messages marked after_flush.
  *	4. Tell the core what is durable with a RAFT_DURABLE event.  A follower
- *	   acknowledges, and a leader counts itself, only on that event.
+ *	   acknowledges, and a leader counts itself, only on that event.  One that
+ *	   a later truncation has overtaken before it is delivered is left out:
+ *	   its term tells most of them, but not an entry that was removed and came
+ *	   again.
  *	5. Hand entries up to commit_index over to the state machine, but never
  *	   one that is not durable on this member.
  *

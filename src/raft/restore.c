@@ -65,7 +65,8 @@ runs_are_sane(const struct raft_restored *restored,
 	if (restored->n_runs > 0 && next - 1 > restored->last_index)
 		return violated(violation, "runs end with the log",
 						restored->last_index, next - 1);
-	if (term > restored->term)
+	if (restored->n_runs > 0 && term > restored->term &&
+		term > restored->base_term)
 		return violated(violation, "no entry is of a later term",
 						restored->term, term);
 	return true;
@@ -149,8 +150,18 @@ raft_init(struct raft *node, const struct raft_restored *restored,
 	node->options = *options;
 	node->now_ms = now_ms;
 	node->random = random;
+
+	/*
+	 * A copy may end in a term that this member never heard of, and the crash
+	 * may have come before it could tell (see raft_on_installed).
+	 */
 	node->term = restored->term;
 	node->vote = restored->vote;
+	if (node->term < restored->base_term)
+	{
+		node->term = restored->base_term;
+		node->vote = 0;
+	}
 	node->term_durable = true;
 	restore_log(&node->log, restored);
 	node->commit_index = restored->applied_index;
