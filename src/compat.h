@@ -14,6 +14,11 @@
 
 #include "postgres.h"
 
+/* Since 16, postgres.h leaves this to those who look into a varlena. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 /* Before the macros that take their functions' names. */
 #include "access/genam.h"
 #include "executor/executor.h"
