@@ -256,17 +256,22 @@ object_open(OpenObject *open, Jsonb *object)
 	fields_open(&open->metadata, metadata->val.binary.data, 5);
 }
 
-/* The last stamp of all, and the object with it. */
 static Jsonb *
-object_close(OpenObject *open, int64 index, Size size_hint)
+object_close(OpenObject *open, Size size_hint)
 {
 	JsonbValue	metadata;
 
-	pg_lltoa(index, open->resource_version);
-	set_string(&open->metadata, "resourceVersion", open->resource_version);
 	fields_value(&open->metadata, &metadata);
 	fields_set(&open->root, "metadata", &metadata);
 	return fields_close(&open->root, size_hint);
+}
+
+/* The last stamp of all. */
+static void
+stamp_version(OpenObject *open, int64 index)
+{
+	pg_lltoa(index, open->resource_version);
+	set_string(&open->metadata, "resourceVersion", open->resource_version);
 }
 
 /* Is a deletion waiting for somebody? */
@@ -401,7 +406,7 @@ check_identity(const Command *command, Jsonb *object, Outcome *outcome)
 
 /*
  * Stamp what is the store's: whatever the caller said, these are kept from
- * the stored object, or made.  resourceVersion comes last, when closing.
+ * the stored object, or made.
  */
 static void
 stamp(OpenObject *open, const OpenObject *stored, const Command *command,
@@ -427,6 +432,8 @@ stamp(OpenObject *open, const OpenObject *stored, const Command *command,
 	generation.type = jbvNumeric;
 	generation.val.numeric = int64_to_numeric(after->generation);
 	fields_set(&open->metadata, "generation", &generation);
+
+	stamp_version(open, after->resource_version);
 }
 
 /* Store "object" as a new resource. */
@@ -444,7 +451,7 @@ insert_object(const Command *command, Jsonb *object, int64 index, int32 ordinal,
 
 	object_open(&open, object);
 	stamp(&open, NULL, command, after);
-	after->object = object_close(&open, index, VARSIZE(object) + 256);
+	after->object = object_close(&open, VARSIZE(object) + 256);
 
 	outcome->op = OUTCOME_CREATED;
 	outcome->event = EVENT_ADDED;
@@ -482,7 +489,7 @@ replace_object(const Command *command, const StoredObject *current, Jsonb *objec
 		return;
 	}
 
-	after->object = object_close(&open, index, VARSIZE(object) + 256);
+	after->object = object_close(&open, VARSIZE(object) + 256);
 
 	/* whoever was to be waited for has let go */
 	if (is_terminating(&open) && !has_finalizers(&open))
@@ -531,7 +538,8 @@ delete_object(const Command *command, const StoredObject *current, int64 index,
 	}
 
 	after->resource_version = index;
-	after->object = object_close(&open, index, VARSIZE(current->object) + 256);
+	stamp_version(&open, index);
+	after->object = object_close(&open, VARSIZE(current->object) + 256);
 }
 
 /*
