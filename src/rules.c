@@ -118,7 +118,7 @@ static void
 refuse_conflict(Outcome *outcome, const Command *command, char *detail)
 {
 	refuse(outcome, ERRCODE_T_R_SERIALIZATION_FAILURE,
-		   psprintf("%s is not what was expected", key_display(&command->key)),
+		   psprintf("precondition failed for %s", key_display(&command->key)),
 		   detail,
 		   pstrdup("Read the object again and retry."));
 }
