@@ -92,3 +92,289 @@ CREATE TABLE store.events
 );
 COMMENT ON TABLE store.events IS
 	'the retained history: each committed change, in the order of the Raft log';
+
+------------------------------------------------------------------------------
+-- Writes.  Each is one entry of the Raft log, durable on a majority before the
+-- function returns, and not undone by ROLLBACK.
+------------------------------------------------------------------------------
+
+CREATE TYPE store.result AS
+(
+	op text,
+	resource_version bigint,
+	object jsonb
+);
+COMMENT ON TYPE store.result IS
+	'what a write did: Created, Replaced, Patched, Deleted, DeletionPending, Unchanged or NoOp';
+
+CREATE FUNCTION store."create"
+(
+	object jsonb,
+	reason text DEFAULT 'operator',
+	ttl interval DEFAULT NULL
+)
+RETURNS store.result
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_create';
+COMMENT ON FUNCTION store."create" IS
+	'create a resource; refused if it exists';
+
+CREATE FUNCTION store.put
+(
+	object jsonb,
+	expected bigint DEFAULT NULL,
+	reason text DEFAULT 'operator',
+	ttl interval DEFAULT NULL
+)
+RETURNS store.result
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_put';
+COMMENT ON FUNCTION store.put IS
+	'create or replace a resource, if it still has the expected resourceVersion';
+
+CREATE FUNCTION store."update"
+(
+	object jsonb,
+	reason text DEFAULT 'operator',
+	ttl interval DEFAULT NULL
+)
+RETURNS store.result
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_update';
+COMMENT ON FUNCTION store."update" IS
+	'replace a resource that exists; metadata.resourceVersion in the object is a precondition';
+
+CREATE FUNCTION store.patch
+(
+	kind text,
+	name text,
+	patch jsonb,
+	namespace text DEFAULT NULL,
+	api_version text DEFAULT 'v1',
+	type text DEFAULT 'merge',
+	expected bigint DEFAULT NULL,
+	reason text DEFAULT 'operator',
+	field_manager text DEFAULT NULL,
+	force boolean DEFAULT false
+)
+RETURNS store.result
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_patch';
+COMMENT ON FUNCTION store.patch IS
+	'change parts of a resource (merge: RFC 7396)';
+
+CREATE FUNCTION store."delete"
+(
+	kind text,
+	name text,
+	namespace text DEFAULT NULL,
+	api_version text DEFAULT 'v1',
+	expected bigint DEFAULT NULL,
+	uid text DEFAULT NULL,
+	reason text DEFAULT 'operator'
+)
+RETURNS store.result
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_delete';
+COMMENT ON FUNCTION store."delete" IS
+	'delete a resource, or mark it as terminating while it has finalizers';
+
+------------------------------------------------------------------------------
+-- Reads
+------------------------------------------------------------------------------
+
+CREATE FUNCTION store.get
+(
+	kind text,
+	name text,
+	namespace text DEFAULT NULL,
+	api_version text DEFAULT 'v1',
+	resource_version bigint DEFAULT NULL
+)
+RETURNS jsonb
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_get';
+COMMENT ON FUNCTION store.get IS
+	'a resource, or null; linearizable unless store.read_consistency is local';
+
+CREATE FUNCTION store.list
+(
+	kind text,
+	namespace text DEFAULT NULL,
+	api_version text DEFAULT 'v1',
+	label_selector text DEFAULT NULL,
+	field_selector text DEFAULT NULL
+)
+RETURNS SETOF jsonb
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_list';
+COMMENT ON FUNCTION store.list IS
+	'resources of a kind in the order of their keys; a null namespace means all';
+
+CREATE FUNCTION store.barrier()
+RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_barrier';
+COMMENT ON FUNCTION store.barrier IS
+	'after it returns, queries on this node see every write acknowledged anywhere before the call';
+
+CREATE FUNCTION store.wait_for
+(
+	resource_version bigint,
+	timeout interval DEFAULT NULL
+)
+RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_wait_for';
+COMMENT ON FUNCTION store.wait_for IS
+	'wait until this node has applied a resource version; returns how far it is';
+
+------------------------------------------------------------------------------
+-- Cluster
+------------------------------------------------------------------------------
+
+CREATE FUNCTION store.join(conninfo text)
+RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_join';
+COMMENT ON FUNCTION store.join IS
+	'enter the cluster of the node at conninfo; returns when this node is a voter';
+
+CREATE FUNCTION store.node_status
+(
+	OUT cluster_id uuid,
+	OUT node_id bigint,
+	OUT name text,
+	OUT state text,
+	OUT term bigint,
+	OUT leader text,
+	OUT first_index bigint,
+	OUT last_index bigint,
+	OUT commit_index bigint,
+	OUT applied_index bigint,
+	OUT compacted_revision bigint,
+	OUT backlog bigint,
+	OUT problem text
+)
+LANGUAGE C VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'store_node_status';
+COMMENT ON FUNCTION store.node_status IS 'the row of store.status';
+
+CREATE VIEW store.status AS
+	SELECT cluster_id, node_id, name, state, term, leader,
+		first_index, last_index, commit_index, applied_index,
+		compacted_revision, backlog, problem
+	FROM store.node_status();
+COMMENT ON VIEW store.status IS
+	'this node: its place in the cluster, how far its log and tables are, and what is wrong';
+
+CREATE FUNCTION store.member_status
+(
+	OUT node_id bigint,
+	OUT name text,
+	OUT conninfo text,
+	OUT role text,
+	OUT leader boolean,
+	OUT match_index bigint,
+	OUT lag bigint,
+	OUT last_contact timestamptz,
+	OUT connected boolean,
+	OUT queued_bytes bigint,
+	OUT last_error text
+)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'store_member_status';
+COMMENT ON FUNCTION store.member_status IS 'the rows of store.members';
+
+CREATE VIEW store.members AS
+	SELECT node_id, name, conninfo, role, leader, match_index, lag, last_contact,
+		connected, queued_bytes, last_error
+	FROM store.member_status();
+COMMENT ON VIEW store.members IS
+	'the members of the cluster; match_index, lag and last_contact are known to the leader';
+
+------------------------------------------------------------------------------
+-- What members call on each other
+------------------------------------------------------------------------------
+
+CREATE FUNCTION store.raft_receive(message bytea)
+RETURNS void
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_raft_receive';
+COMMENT ON FUNCTION store.raft_receive IS
+	'take a message of another member';
+
+CREATE FUNCTION store.raft_identity()
+RETURNS uuid
+LANGUAGE C VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'store_raft_identity';
+COMMENT ON FUNCTION store.raft_identity IS
+	'the cluster this node belongs to';
+
+CREATE FUNCTION store.raft_admit
+(
+	name text,
+	conninfo text,
+	identity text,
+	OUT cluster_id uuid,
+	OUT node_id bigint,
+	OUT membership bytea,
+	OUT leader text
+)
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_raft_admit';
+COMMENT ON FUNCTION store.raft_admit IS
+	'admit a node as a learner, on the leader; elsewhere, say where the leader is';
+
+------------------------------------------------------------------------------
+-- This node founds a cluster of one.
+------------------------------------------------------------------------------
+
+CREATE FUNCTION store.found()
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'store_found';
+SELECT store.found();
+DROP FUNCTION store.found();
+
+------------------------------------------------------------------------------
+-- Nobody else writes.  The triggers fire always: in replica mode and for
+-- superusers too.
+------------------------------------------------------------------------------
+
+CREATE FUNCTION store.guard()
+RETURNS trigger
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'store_guard';
+COMMENT ON FUNCTION store.guard IS
+	'refuses direct changes of the store''s tables';
+
+DO $$
+DECLARE
+	name text;
+BEGIN
+	FOREACH name IN ARRAY ARRAY['resources', 'events', 'raft_state',
+		'raft_log_0', 'raft_log_1', 'raft_log_2', 'raft_log_3',
+		'raft_applied_0', 'raft_applied_1']
+	LOOP
+		EXECUTE pg_catalog.format(
+			'CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON store.%I'
+			' FOR EACH STATEMENT EXECUTE FUNCTION store.guard()', name);
+		EXECUTE pg_catalog.format('ALTER TABLE store.%I ENABLE ALWAYS TRIGGER guard', name);
+	END LOOP;
+END
+$$;
+
+------------------------------------------------------------------------------
+-- Privileges: nothing for PUBLIC; monitoring may look at the state.
+------------------------------------------------------------------------------
+
+REVOKE ALL ON SCHEMA store FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA store FROM PUBLIC;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA store FROM PUBLIC;
+REVOKE USAGE ON TYPE store.result FROM PUBLIC;
+
+GRANT USAGE ON SCHEMA store TO pg_monitor;
+GRANT SELECT ON store.status, store.members TO pg_monitor;
+GRANT EXECUTE ON FUNCTION store.node_status(), store.member_status() TO pg_monitor;

@@ -6,7 +6,7 @@
  * The launcher is the one process the postmaster knows from the start.  It
  * connects to no database, so it can see that store.database does not exist
  * and wait for it, where a worker could only die trying.  A worker that ends,
- * for whatever reason, is started again after a second.
+ * for whatever reason, is started again, at most once a second.
  *
  * Copyright (c) 2026, store contributors
  *
@@ -107,12 +107,13 @@ tend_workers(void)
 		{
 			pfree(entry->handle);
 			entry->handle = NULL;
-			entry->start_at = now + RESTART_MS;
 		}
 		if (entry->handle != NULL)
 			continue;
 		if (now >= entry->start_at)
 		{
+			/* not again within a second, whenever it ends */
+			entry->start_at = now + RESTART_MS;
 			if (start_worker(entry))
 				continue;
 			ereport(LOG,

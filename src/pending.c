@@ -11,6 +11,7 @@
 
 #include "lib/ilist.h"
 #include "request.h"
+#include "status.h"
 #include "utils/memutils.h"
 
 typedef struct PendingWrite
@@ -20,6 +21,7 @@ typedef struct PendingWrite
 	bool		forwarded;		/* from another member: nobody waits here */
 	bool		claimed;		/* see request_claim() */
 	uint64		term;			/* proposed in; for a forwarded one, valid in */
+	uint64		apply_life;		/* of the apply worker when it was proposed */
 	uint32		length;
 	char		data[FLEXIBLE_ARRAY_MEMBER];	/* MAXALIGNed */
 } PendingWrite;
@@ -202,6 +204,7 @@ pending_proposed(uint32 n, uint64 term)
 			continue;
 		}
 		write->term = term;
+		write->apply_life = pg_atomic_read_u64(&progress->apply_lives);
 		dlist_push_tail(&proposed, &write->node);
 	}
 }
@@ -216,6 +219,7 @@ is_abandoned(const PendingWrite *write)
 void
 pending_sweep(uint64 applied_term)
 {
+	uint64		apply_life = pg_atomic_read_u64(&progress->apply_lives);
 	dlist_mutable_iter iter;
 
 	dlist_foreach_modify(iter, &waiting)
@@ -233,7 +237,7 @@ pending_sweep(uint64 applied_term)
 	{
 		PendingWrite *write = dlist_container(PendingWrite, node, iter.cur);
 
-		if (is_abandoned(write))
+		if (is_abandoned(write) || write->apply_life != apply_life)
 			forget(write);
 		else if (write->term < applied_term)
 		{

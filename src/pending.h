@@ -16,6 +16,10 @@
  * Such a write goes back to waiting and is proposed again, under the same
  * request id.  So it is applied exactly once, however often leaders die.
  *
+ * The proof needs an apply worker that answers whatever it applies.  One that
+ * dies between the two breaks it, so what was proposed in an earlier life of
+ * the apply worker is left alone: its outcome is unknown.
+ *
  * Reads wait in batches, one round of confirmation for all reads of a turn.
  * They change nothing, so they are simply asked again.
  *

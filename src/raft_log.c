@@ -30,6 +30,8 @@
  *
  *-------------------------------------------------------------------------
  */
+#include "postgres.h"
+
 #include "raft_log_private.h"
 
 #include "access/table.h"

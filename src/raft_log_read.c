@@ -19,6 +19,8 @@
  *
  *-------------------------------------------------------------------------
  */
+#include "postgres.h"
+
 #include "raft_log_private.h"
 
 #include "access/detoast.h"

@@ -553,9 +553,8 @@ check_existence(const Command *command, const StoredObject *current, Outcome *ou
 	{
 		refuse(outcome, ERRCODE_UNIQUE_VIOLATION,
 			   psprintf("%s already exists", key_display(&command->key)),
-			   psprintf("It was created at resource version " INT64_FORMAT ".",
-						current->create_revision),
-			   NULL);
+			   NULL,
+			   pstrdup("Use store.put() or store.update() to change it."));
 		return false;
 	}
 

@@ -62,6 +62,7 @@ status_shmem_init(void)
 	pg_atomic_init_u64(&progress->applied_index, 0);
 	pg_atomic_init_u64(&progress->applied_term, 0);
 	pg_atomic_init_u64(&progress->last_event, 0);
+	pg_atomic_init_u64(&progress->apply_lives, 0);
 	pg_atomic_init_u64(&progress->notified_index, 0);
 	pg_atomic_init_u64(&progress->epoch, 0);
 	for (int i = 0; i < N_WORKERS; i++)
@@ -188,6 +189,18 @@ status_read(NodeStatus *node)
 	memcpy(node, from, offsetof(NodeStatus, members) +
 		   from->n_members * sizeof(MemberStatus));
 	LWLockRelease(shared->lock);
+}
+
+bool
+status_is_addressee(const pg_uuid_t *cluster_id, uint64 node_id)
+{
+	bool		result;
+
+	LWLockAcquire(shared->lock, LW_SHARED);
+	result = shared->node.running && shared->node.node_id == node_id &&
+		memcmp(&shared->node.cluster_id, cluster_id, sizeof(pg_uuid_t)) == 0;
+	LWLockRelease(shared->lock);
+	return result;
 }
 
 void

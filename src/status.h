@@ -69,6 +69,12 @@ typedef struct SharedProgress
 	pg_atomic_uint64 applied_term;	/* of that entry */
 	pg_atomic_uint64 last_event;	/* newest index with an event */
 
+	/*
+	 * Counts the starts of the apply worker.  One that ended between applying
+	 * and answering leaves writes unanswered that are not lost.
+	 */
+	pg_atomic_uint64 apply_lives;
+
 	/* how far events were published; notify worker */
 	pg_atomic_uint64 notified_index;
 
@@ -106,6 +112,9 @@ extern void status_set_problem(WorkerKind kind, const char *problem);
 
 /* A copy; n_members entries of members are filled. */
 extern void status_read(NodeStatus *node);
+
+/* Is this node that member of that cluster? */
+extern bool status_is_addressee(const pg_uuid_t *cluster_id, uint64 node_id);
 
 /* Just what a waiting backend needs for an error message. */
 extern void status_read_leader(char *last_leader, bool *known, uint64 *node_id);

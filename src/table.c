@@ -31,6 +31,8 @@
  *
  *-------------------------------------------------------------------------
  */
+#include "postgres.h"
+
 #include "table.h"
 
 #include "access/genam.h"

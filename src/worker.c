@@ -111,7 +111,7 @@ worker_check(void)
 		ereport(LOG,
 				(errmsg("%s is starting anew because its tables were created, dropped or replaced",
 						MyBgworkerEntry->bgw_type)));
-		proc_exit(1);
+		proc_exit(0);
 	}
 }
 

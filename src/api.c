@@ -1,0 +1,139 @@
+/*-------------------------------------------------------------------------
+ *
+ * api.c
+ *	  What the SQL functions share.
+ *
+ * Copyright (c) 2026, store contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "api.h"
+
+#include "access/xlog.h"
+#include "miscadmin.h"
+#include "request.h"
+#include "status.h"
+#include "storage/lmgr.h"
+#include "storage/lock.h"
+#include "table.h"
+#include "utils/builtins.h"
+
+/*
+ * A session that holds a lock against writers and then waits for the apply
+ * worker waits for itself; the server's deadlock detector cannot see that.
+ */
+static void
+check_own_locks(const char *function)
+{
+	static const LOCKMODE modes[] = {
+		ShareLock, ShareRowExclusiveLock, ExclusiveLock, AccessExclusiveLock
+	};
+	static const char *const tables[] = {"resources", "events"};
+
+	for (int t = 0; t < lengthof(tables); t++)
+	{
+		LOCKTAG		tag;
+
+		SET_LOCKTAG_RELATION(tag, MyDatabaseId, table_oid(tables[t]));
+		for (int m = 0; m < lengthof(modes); m++)
+		{
+			if (LockHeldByMe(&tag, modes[m]))
+				ereport(ERROR,
+						(errcode(ERRCODE_OBJECT_IN_USE),
+						 errmsg("cannot call %s while this transaction holds a lock on store.%s",
+								function, tables[t]),
+						 errdetail("The lock keeps the apply worker from making the change this call would wait for."),
+						 errhint("End the transaction first.")));
+		}
+	}
+}
+
+void
+api_check_member(const char *function)
+{
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot call %s on a standby", function),
+				 errdetail("A physical standby is no member of the cluster; only its primary is."),
+				 errhint("Call it on any member.")));
+	check_own_locks(function);
+}
+
+void
+api_check_write(const char *function)
+{
+	api_check_member(function);
+	PreventCommandIfReadOnly(function);
+}
+
+uint64
+api_barrier(void)
+{
+	RequestId	id;
+	Answer		answer;
+
+	request_begin(&id);
+	request_call(INBOX_READ, &id, NULL, 0, &answer);
+	if (!request_wait_applied(answer.index, store_request_timeout))
+		ereport(ERROR,
+				(errcode(ERRCODE_STORE_UNAVAILABLE),
+				 errmsg("this node did not catch up in time"),
+				 errdetail("The cluster is at index " UINT64_FORMAT ", this node has applied up to " UINT64_FORMAT ".",
+						   answer.index, pg_atomic_read_u64(&progress->applied_index)),
+				 errhint("Try again, read from another node, or set store.read_consistency to local.")));
+	return answer.index;
+}
+
+void
+api_begin_read(void)
+{
+	if (store_read_consistency == READ_LOCAL)
+		return;
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot read linearizably on a standby"),
+				 errdetail("A physical standby is no member of the cluster; only its primary is."),
+				 errhint("Set store.read_consistency to local, or read on a member.")));
+	check_own_locks("a linearizable read");
+	(void) api_barrier();
+}
+
+char *
+api_text_argument(FunctionCallInfo fcinfo, int argno, const char *name)
+{
+	if (PG_ARGISNULL(argno))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" must not be null", name)));
+	return text_to_cstring(PG_GETARG_TEXT_PP(argno));
+}
+
+char *
+api_optional_text(FunctionCallInfo fcinfo, int argno)
+{
+	return PG_ARGISNULL(argno) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argno));
+}
+
+long
+api_interval_ms(Interval *interval, const char *name)
+{
+	double		ms = interval->time / 1000.0 +
+		((double) interval->day + 30.0 * interval->month) * (SECS_PER_DAY * 1000.0);
+
+	if (ms < 0 || ms > INT_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" is out of range", name),
+				 errdetail("It must be from 0 to %d milliseconds.", INT_MAX)));
+	return (long) ms;
+}
+
+void
+api_not_supported(const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("%s is not part of this version of store", what)));
+}

@@ -1,0 +1,44 @@
+/*-------------------------------------------------------------------------
+ *
+ * api.h
+ *	  What the SQL functions share.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef STORE_API_H
+#define STORE_API_H
+
+#include "store.h"
+#include "fmgr.h"
+#include "utils/timestamp.h"
+
+/*
+ * ERROR unless this server can take part in a cluster (it is no standby), and
+ * the session can wait for the apply worker without waiting for itself.
+ */
+extern void api_check_member(const char *function);
+
+/* The same, and the transaction is not read-only. */
+extern void api_check_write(const char *function);
+
+/*
+ * Wait until this node has applied all that was acknowledged anywhere before
+ * the call, and return that index.
+ */
+extern uint64 api_barrier(void);
+
+/* The barrier, if store.read_consistency asks for it. */
+extern void api_begin_read(void);
+
+/* An argument that must not be null, or ERROR. */
+extern char *api_text_argument(FunctionCallInfo fcinfo, int argno, const char *name);
+
+/* The same, but NULL if it is null. */
+extern char *api_optional_text(FunctionCallInfo fcinfo, int argno);
+
+/* An interval in milliseconds; ERROR if negative.  Months count 30 days. */
+extern long api_interval_ms(Interval *interval, const char *name);
+
+extern void api_not_supported(const char *what);
+
+#endif							/* STORE_API_H */

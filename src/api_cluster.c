@@ -1,0 +1,468 @@
+/*-------------------------------------------------------------------------
+ *
+ * api_cluster.c
+ *	  store.join(), and what members call on each other.
+ *
+ * Joining takes two sides.  The session that calls store.join() asks the
+ * cluster's leader, over libpq, to admit this node (store.raft_admit() there),
+ * has this node's raft worker take on the identity it was given, and waits
+ * until the leader has brought it up to date and made it a voter.  Every step
+ * can be repeated: a join that was interrupted is finished by calling it again.
+ *
+ * Copyright (c) 2026, store contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "api.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "inbox.h"
+#include "lifecycle.h"
+#include "message.h"
+#include "miscadmin.h"
+#include "object.h"
+#include "peer_call.h"
+#include "raft_log.h"
+#include "request.h"
+#include "status.h"
+#include "storage/latch.h"
+#include "utils/builtins.h"
+#include "utils/uuid.h"
+#include "utils/wait_event.h"
+
+PG_FUNCTION_INFO_V1(store_found);
+PG_FUNCTION_INFO_V1(store_join);
+PG_FUNCTION_INFO_V1(store_raft_admit);
+PG_FUNCTION_INFO_V1(store_raft_identity);
+PG_FUNCTION_INFO_V1(store_raft_receive);
+
+/* How often a joining session looks whether it is there yet. */
+#define JOIN_POLL_MS	50
+
+/* ------------------------------------------------------------------------
+ * Founding
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * Called once, by the installation script: this node is a cluster of one.
+ */
+Datum
+store_found(PG_FUNCTION_ARGS)
+{
+	RaftState	state;
+	Member		self = {.id = 1, .role = RAFT_VOTER};
+
+	memset(&state, 0, sizeof(state));
+	state.cluster_id = *DatumGetUUIDP(DirectFunctionCall1(gen_random_uuid, (Datum) 0));
+	state.node_id = self.id;
+	state.base_membership.next_id = self.id + 1;
+	strlcpy(self.name, settings_node_name(), sizeof(self.name));
+	strlcpy(self.conninfo, settings_advertise(), sizeof(self.conninfo));
+	(void) membership_add(&state.base_membership, &self);
+	raft_log_found(&state);
+	lifecycle_new_epoch_at_commit();
+	PG_RETURN_VOID();
+}
+
+/* ------------------------------------------------------------------------
+ * What members call on each other
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * A message from another member.  All of it is checked here, in the session
+ * of whoever sent it, so that the raft worker meets only what it can digest.
+ */
+static void
+check_message(const char *data, Size length)
+{
+	Message		message;
+	const char *problem = message_decode(data, length, &message);
+
+	for (uint32 i = 0; problem == NULL && i < message.n_entries; i++)
+	{
+		const LogEntry *entry = &message.entries[i];
+		Command		command;
+		Membership	membership;
+
+		if (entry->kind == ENTRY_COMMAND)
+		{
+			problem = command_decode(entry->data, entry->length, &command);
+			if (problem == NULL && command.body != NULL)
+				problem = jsonb_bytes_check((char *) command.body, VARSIZE(command.body));
+		}
+		else if (entry->kind == ENTRY_MEMBERSHIP)
+			problem = membership_decode(entry->data, entry->length, &membership);
+	}
+	if (problem != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("malformed message: %s", problem)));
+}
+
+Datum
+store_raft_receive(PG_FUNCTION_ARGS)
+{
+	bytea	   *bytes = PG_GETARG_BYTEA_PP(0);
+	Size		length = VARSIZE_ANY_EXHDR(bytes);
+	MessageHeader header;
+	const char *problem;
+	char	   *data;
+
+	if (length > inbox_max_length())
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("message of %zu bytes is too large", length),
+				 errhint("Increase store.inbox_size on this node.")));
+
+	/* Payloads want to be aligned, and a varlena's are not. */
+	data = palloc(length);
+	memcpy(data, VARDATA_ANY(bytes), length);
+
+	problem = message_decode_header(data, length, &header);
+	if (problem != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("malformed message: %s", problem)));
+	if (!status_is_addressee(&header.cluster_id, header.to))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("this node is not member " UINT64_FORMAT " of that cluster", header.to)));
+	check_message(data, length);
+
+	(void) inbox_put(INBOX_MESSAGE, 0, 0, data, length);
+	pfree(data);
+	PG_RETURN_VOID();
+}
+
+/*
+ * Which cluster this node belongs to, for whoever wants to know that it has
+ * reached the right one.
+ */
+Datum
+store_raft_identity(PG_FUNCTION_ARGS)
+{
+	NodeStatus *node = palloc0(sizeof(NodeStatus));
+
+	status_read(node);
+	if (!node->running)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the store is not running on this server"),
+				 errhint("See store.status.")));
+	PG_RETURN_UUID_P(&node->cluster_id);
+}
+
+/*
+ * The id of the cluster at that address.
+ */
+static char *
+identity_of(const char *conninfo)
+{
+	PeerRows   *rows = peer_call(conninfo, store_request_timeout,
+								 "SELECT store.raft_identity()", 0, NULL);
+
+	if (rows->n_rows != 1 || PEER_VALUE(rows, 0, 0) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("the server at \"%s\" did not say which cluster it belongs to",
+						conninfo)));
+	return PEER_VALUE(rows, 0, 0);
+}
+
+/*
+ * The members must be able to call back, and reach the node that asked.
+ */
+static void
+check_reachable(const char *conninfo, const char *identity)
+{
+	if (strcmp(identity_of(conninfo), identity) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" is the address of another node than the one that wants to join",
+						conninfo),
+				 errhint("Set store.advertise of the joining node to an address under which the members reach it.")));
+}
+
+static Member *
+find_status_member(NodeStatus *node, uint64 id, const char *name)
+{
+	for (uint32 i = 0; i < node->n_members; i++)
+	{
+		Member	   *member = &node->members[i].member;
+
+		if (name != NULL ? strcmp(member->name, name) == 0 : member->id == id)
+			return member;
+	}
+	return NULL;
+}
+
+static bytea *
+encode_members(const NodeStatus *node)
+{
+	Membership	membership;
+	StringInfoData buffer;
+	bytea	   *bytes;
+
+	memset(&membership, 0, sizeof(membership));
+	for (uint32 i = 0; i < node->n_members; i++)
+	{
+		(void) membership_add(&membership, &node->members[i].member);
+		membership.next_id = Max(membership.next_id, node->members[i].member.id + 1);
+	}
+	initStringInfo(&buffer);
+	membership_encode(&buffer, &membership);
+	bytes = palloc(VARHDRSZ + buffer.len);
+	SET_VARSIZE(bytes, VARHDRSZ + buffer.len);
+	memcpy(VARDATA(bytes), buffer.data, buffer.len);
+	return bytes;
+}
+
+static void
+admit(const char *name, const char *conninfo)
+{
+	AdmitRequest request;
+	RequestId	id;
+	Answer		answer;
+
+	memset(&request, 0, sizeof(request));
+	strlcpy(request.name, name, sizeof(request.name));
+	strlcpy(request.conninfo, conninfo, sizeof(request.conninfo));
+	request_begin(&id);
+	request_call(INBOX_ADMIT, &id, (char *) &request, sizeof(request), &answer);
+}
+
+/*
+ * The leader's side of a join.  Returns this cluster's id, the number given to
+ * the new member, and the membership; or, on a node that is not the leader,
+ * only where the leader is.
+ */
+Datum
+store_raft_admit(PG_FUNCTION_ARGS)
+{
+	char	   *name = api_text_argument(fcinfo, 0, "name");
+	char	   *conninfo = api_text_argument(fcinfo, 1, "conninfo");
+	char	   *identity = api_text_argument(fcinfo, 2, "identity");
+	NodeStatus *node = palloc0(sizeof(NodeStatus));
+	Member	   *member;
+	TupleDesc	desc;
+	Datum		values[4] = {0};
+	bool		isnull[4] = {true, true, true, true};
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	api_check_write("store.raft_admit()");
+	if (name[0] == '\0' || strlen(name) >= STORE_NAME_SIZE ||
+		conninfo[0] == '\0' || strlen(conninfo) >= STORE_CONNINFO_SIZE)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("name or address of the new member is empty or too long")));
+
+	status_read(node);
+	if (node->state != RAFT_LEADER || !node->running)
+	{
+		member = node->leader == 0 ? NULL : find_status_member(node, node->leader, NULL);
+		if (member != NULL)
+		{
+			values[3] = CStringGetTextDatum(member->conninfo);
+			isnull[3] = false;
+		}
+		return HeapTupleGetDatum(heap_form_tuple(desc, values, isnull));
+	}
+
+	check_reachable(conninfo, identity);
+	admit(name, conninfo);
+	status_read(node);
+	member = find_status_member(node, 0, name);
+	if (member == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_STORE_UNAVAILABLE),
+				 errmsg("this node is not the leader any more"),
+				 errhint("Call store.join() again.")));
+
+	values[0] = UUIDPGetDatum(&node->cluster_id);
+	values[1] = Int64GetDatum((int64) member->id);
+	values[2] = PointerGetDatum(encode_members(node));
+	isnull[0] = isnull[1] = isnull[2] = false;
+	return HeapTupleGetDatum(heap_form_tuple(desc, values, isnull));
+}
+
+/* ------------------------------------------------------------------------
+ * Joining
+ * ------------------------------------------------------------------------
+ */
+
+static bool
+is_empty(void)
+{
+	bool		empty;
+
+	SPI_connect();
+	if (SPI_execute("SELECT FROM store.resources UNION ALL SELECT FROM store.events LIMIT 1",
+					true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the store's tables");
+	empty = (SPI_processed == 0);
+	SPI_finish();
+	return empty;
+}
+
+static void
+pause_a_little(void)
+{
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 JOIN_POLL_MS, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+/*
+ * Ask the cluster, following pointers to the leader, until it admits us.
+ */
+static PeerRows *
+ask_to_be_admitted(const char *conninfo, const char *identity)
+{
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													   store_request_timeout);
+	const char *address = conninfo;
+	const char *params[3];
+
+	params[0] = settings_node_name();
+	params[1] = settings_advertise();
+	params[2] = identity;
+	for (;;)
+	{
+		PeerRows   *rows = peer_call(address, store_request_timeout,
+									 "SELECT cluster_id, node_id, membership, leader"
+									 " FROM store.raft_admit($1, $2, $3)", 3, params);
+
+		if (rows->n_rows == 1 && PEER_VALUE(rows, 0, 0) != NULL)
+			return rows;
+		if (GetCurrentTimestamp() >= deadline)
+			ereport(ERROR,
+					(errcode(ERRCODE_STORE_UNAVAILABLE),
+					 errmsg("the cluster at \"%s\" has no leader", conninfo),
+					 errhint("Try again when it has one; see store.status there.")));
+
+		/* Go where the leader is, or back to where somebody may know. */
+		address = conninfo;
+		if (rows->n_rows == 1 && PEER_VALUE(rows, 0, 3) != NULL)
+			address = PEER_VALUE(rows, 0, 3);
+		else
+			pause_a_little();
+	}
+}
+
+static void
+adopt(PeerRows *admitted)
+{
+	bytea	   *membership;
+	AdoptRequest *request;
+	Size		length;
+	RequestId	id;
+	Answer		answer;
+
+	membership = DatumGetByteaP(DirectFunctionCall1(byteain,
+													CStringGetDatum(PEER_VALUE(admitted, 0, 2))));
+	length = VARSIZE(membership) - VARHDRSZ;
+	request = palloc0(sizeof(AdoptRequest) + length);
+	request->cluster_id = *DatumGetUUIDP(DirectFunctionCall1(uuid_in,
+															 CStringGetDatum(PEER_VALUE(admitted, 0, 0))));
+	request->node_id = strtou64(PEER_VALUE(admitted, 0, 1), NULL, 10);
+	request->length = length;
+	memcpy((char *) request + sizeof(AdoptRequest), VARDATA(membership), length);
+
+	request_begin(&id);
+	request_call(INBOX_ADOPT, &id, (char *) request, sizeof(AdoptRequest) + length, &answer);
+}
+
+/*
+ * Wait until this node is a voter of the cluster.  Tells once what it waits
+ * for.
+ */
+static void
+wait_until_voter(const pg_uuid_t *cluster_id, uint64 node_id)
+{
+	NodeStatus *node = palloc0(sizeof(NodeStatus));
+	bool		told = false;
+
+	for (;;)
+	{
+		Member	   *self;
+
+		status_read(node);
+		self = find_status_member(node, node_id, NULL);
+		if (node->running && node->node_id == node_id && self != NULL &&
+			memcmp(&node->cluster_id, cluster_id, sizeof(pg_uuid_t)) == 0)
+		{
+			if (self->role == RAFT_VOTER)
+				return;
+			if (!told)
+				ereport(NOTICE,
+						(errmsg("joined as learner \"%s\"; catching up", self->name)));
+			told = true;
+		}
+		pause_a_little();
+	}
+}
+
+/*
+ * A node may join if it is a cluster of its own with nothing in it.
+ */
+static void
+check_may_join(const char *conninfo, const NodeStatus *node, bool same_cluster)
+{
+	if (same_cluster)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("cannot join: \"%s\" is this node itself", conninfo),
+				 errhint("Give the address of a member of the cluster to join.")));
+	if (node->n_members > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot join: this node is already a member of another cluster")));
+	if (!is_empty())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot join: the store of this node is not empty"),
+				 errdetail("Joining a cluster would replace its resources and history."),
+				 errhint("Drop and create the extension on this node to empty it.")));
+}
+
+Datum
+store_join(PG_FUNCTION_ARGS)
+{
+	char	   *conninfo = api_text_argument(fcinfo, 0, "conninfo");
+	NodeStatus *node = palloc0(sizeof(NodeStatus));
+	char	   *identity;
+	PeerRows   *admitted;
+	bool		same_cluster;
+
+	api_check_write("store.join()");
+	status_read(node);
+	if (!node->running)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the store is not running on this server yet"),
+				 errhint("See store.status, and try again.")));
+	identity = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&node->cluster_id)));
+	same_cluster = strcmp(identity_of(conninfo), identity) == 0;
+
+	/* Called again, after it was interrupted or for good measure. */
+	if (same_cluster && node->n_members > 1)
+	{
+		wait_until_voter(&node->cluster_id, node->node_id);
+		PG_RETURN_VOID();
+	}
+
+	check_may_join(conninfo, node, same_cluster);
+	admitted = ask_to_be_admitted(conninfo, identity);
+	adopt(admitted);
+	wait_until_voter(DatumGetUUIDP(DirectFunctionCall1(uuid_in,
+													   CStringGetDatum(PEER_VALUE(admitted, 0, 0)))),
+					 strtou64(PEER_VALUE(admitted, 0, 1), NULL, 10));
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,142 @@
+/*-------------------------------------------------------------------------
+ *
+ * api_status.c
+ *	  What store.status and store.members show.
+ *
+ * Copyright (c) 2026, store contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "store.h"
+
+#include "access/htup_details.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "status.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(store_node_status);
+PG_FUNCTION_INFO_V1(store_member_status);
+
+/* Appends to a row, column by column. */
+typedef struct Row
+{
+	int			n;
+	Datum		values[16];
+	bool		isnull[16];
+} Row;
+
+static void
+put(Row *row, Datum value, bool isnull)
+{
+	Assert(row->n < lengthof(row->values));
+	row->values[row->n] = value;
+	row->isnull[row->n] = isnull;
+	row->n++;
+}
+
+static void
+put_index(Row *row, uint64 value)
+{
+	put(row, Int64GetDatum((int64) value), false);
+}
+
+/* An empty text is shown as null. */
+static void
+put_text(Row *row, const char *value)
+{
+	if (value[0] == '\0')
+		put(row, (Datum) 0, true);
+	else
+		put(row, CStringGetTextDatum(value), false);
+}
+
+/*
+ * The first problem there is, the most basic first.
+ */
+static const char *
+problem(const NodeStatus *node)
+{
+	if (node->problem[0] != '\0')
+		return node->problem;
+	if (!node->running)
+		return "the raft worker is not running";
+	if (node->apply_problem[0] != '\0')
+		return node->apply_problem;
+	return node->notify_problem;
+}
+
+static const char *
+leader_name(const NodeStatus *node)
+{
+	for (uint32 i = 0; i < node->n_members && node->leader != 0; i++)
+	{
+		if (node->members[i].member.id == node->leader)
+			return node->members[i].member.name;
+	}
+	return "";
+}
+
+Datum
+store_node_status(PG_FUNCTION_ARGS)
+{
+	NodeStatus *node = palloc0(sizeof(NodeStatus));
+	Row			row = {0};
+	TupleDesc	desc;
+	uint64		committed = pg_atomic_read_u64(&progress->commit_index);
+	uint64		applied = pg_atomic_read_u64(&progress->applied_index);
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	status_read(node);
+
+	put(&row, UUIDPGetDatum(&node->cluster_id), !node->running);
+	put(&row, Int64GetDatum((int64) node->node_id), !node->running);
+	put_text(&row, node->name);
+	put_text(&row, status_state_name(node));
+	put_index(&row, node->term);
+	put_text(&row, leader_name(node));
+	put_index(&row, node->first_index);
+	put_index(&row, pg_atomic_read_u64(&progress->last_index));
+	put_index(&row, committed);
+	put_index(&row, applied);
+	put_index(&row, 0);
+	put_index(&row, committed > applied ? committed - applied : 0);
+	put_text(&row, problem(node));
+	return HeapTupleGetDatum(heap_form_tuple(desc, row.values, row.isnull));
+}
+
+Datum
+store_member_status(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result;
+	NodeStatus *node = palloc0(sizeof(NodeStatus));
+	bool		leader;
+
+	InitMaterializedSRF(fcinfo, 0);
+	result = (ReturnSetInfo *) fcinfo->resultinfo;
+	status_read(node);
+	leader = (node->state == RAFT_LEADER);
+
+	for (uint32 i = 0; i < node->n_members; i++)
+	{
+		const MemberStatus *member = &node->members[i];
+		Row			row = {0};
+		uint64		last = pg_atomic_read_u64(&progress->last_index);
+
+		put_index(&row, member->member.id);
+		put_text(&row, member->member.name);
+		put_text(&row, member->member.conninfo);
+		put_text(&row, member->member.role == RAFT_VOTER ? "voter" : "learner");
+		put(&row, BoolGetDatum(member->member.id == node->leader), false);
+		put(&row, Int64GetDatum((int64) member->match_index), !leader);
+		put(&row, Int64GetDatum(last > member->match_index ?
+								(int64) (last - member->match_index) : 0), !leader);
+		put(&row, TimestampTzGetDatum(member->last_contact), member->last_contact == 0);
+		put(&row, BoolGetDatum(member->connected), false);
+		put_index(&row, member->queued_bytes);
+		put_text(&row, member->last_error);
+		tuplestore_putvalues(result->setResult, result->setDesc, row.values, row.isnull);
+	}
+	return (Datum) 0;
+}

@@ -1,0 +1,227 @@
+/*-------------------------------------------------------------------------
+ *
+ * api_write.c
+ *	  store.create(), put(), update(), patch(), delete()
+ *
+ * A write function checks what can be checked without looking at the store,
+ * so that bad input never reaches the log, encodes a command, and waits until
+ * this node has applied it.  What the command meets there is judged by the
+ * state machine (rules.c), and its refusal comes back as an error.
+ *
+ * Copyright (c) 2026, store contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "api.h"
+
+#include "access/detoast.h"
+#include "access/htup_details.h"
+#include "command.h"
+#include "funcapi.h"
+#include "object.h"
+#include "request.h"
+#include "rules.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/uuid.h"
+
+PG_FUNCTION_INFO_V1(store_create);
+PG_FUNCTION_INFO_V1(store_put);
+PG_FUNCTION_INFO_V1(store_update);
+PG_FUNCTION_INFO_V1(store_patch);
+PG_FUNCTION_INFO_V1(store_delete);
+
+/*
+ * The jsonb argument, not larger than store.max_object_size.
+ */
+static Jsonb *
+body_argument(FunctionCallInfo fcinfo, int argno, const char *name)
+{
+	Size		limit = (Size) store_max_object_size * 1024;
+	Size		size;
+
+	if (PG_ARGISNULL(argno))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" must not be null", name)));
+
+	size = toast_raw_datum_size(PG_GETARG_DATUM(argno));
+	if (size > limit)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("%s is too large", name),
+				 errdetail("It takes %zu bytes as jsonb; the limit is %zu bytes (store.max_object_size).",
+						   size, limit)));
+	return PG_GETARG_JSONB_P(argno);
+}
+
+static Reason
+reason_argument(FunctionCallInfo fcinfo, int argno)
+{
+	char	   *name = api_text_argument(fcinfo, argno, "reason");
+	Reason		reason;
+
+	if (!reason_parse(name, &reason))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unknown reason \"%s\"", name),
+				 errhint("Reasons are operator, controller, garbage_collector, admission and scheduler.")));
+	return reason;
+}
+
+static void
+expected_argument(FunctionCallInfo fcinfo, int argno, Command *command)
+{
+	if (PG_ARGISNULL(argno))
+		return;
+	command->has_expected = true;
+	command->expected = PG_GETARG_INT64(argno);
+	if (command->expected < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"expected\" must not be negative")));
+}
+
+static void
+refuse_ttl(FunctionCallInfo fcinfo, int argno)
+{
+	if (!PG_ARGISNULL(argno))
+		api_not_supported("time to live (argument \"ttl\")");
+}
+
+/*
+ * Send the command, wait until it is applied here, and return store.result.
+ */
+static Datum
+perform(FunctionCallInfo fcinfo, Command *command)
+{
+	StringInfoData encoded;
+	Answer		answer;
+	TupleDesc	desc;
+	Datum		values[3];
+	bool		isnull[3] = {false, false, false};
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+
+	command->version = COMMAND_VERSION;
+	command->time = GetCurrentTimestamp();
+	request_begin(&command->request);
+
+	initStringInfo(&encoded);
+	command_encode(&encoded, command);
+	request_call(INBOX_WRITE, &command->request, encoded.data, encoded.len, &answer);
+
+	values[0] = CStringGetTextDatum(outcome_op_name((OutcomeOp) answer.op));
+	values[1] = Int64GetDatum((int64) answer.index);
+	if (answer.data != NULL)
+		values[2] = JsonbPGetDatum((Jsonb *) answer.data);
+	else
+		isnull[2] = true;
+	return HeapTupleGetDatum(heap_form_tuple(desc, values, isnull));
+}
+
+Datum
+store_create(PG_FUNCTION_ARGS)
+{
+	Command		command = {.op = COMMAND_CREATE};
+
+	api_check_write("store.create()");
+	command.body = body_argument(fcinfo, 0, "object");
+	object_check(command.body, &command.key);
+	command.reason = reason_argument(fcinfo, 1);
+	refuse_ttl(fcinfo, 2);
+	return perform(fcinfo, &command);
+}
+
+Datum
+store_put(PG_FUNCTION_ARGS)
+{
+	Command		command = {.op = COMMAND_PUT};
+
+	api_check_write("store.put()");
+	command.body = body_argument(fcinfo, 0, "object");
+	object_check(command.body, &command.key);
+	expected_argument(fcinfo, 1, &command);
+	command.reason = reason_argument(fcinfo, 2);
+	refuse_ttl(fcinfo, 3);
+	return perform(fcinfo, &command);
+}
+
+Datum
+store_update(PG_FUNCTION_ARGS)
+{
+	Command		command = {.op = COMMAND_UPDATE};
+
+	api_check_write("store.update()");
+	command.body = body_argument(fcinfo, 0, "object");
+	object_check(command.body, &command.key);
+	command.has_expected = object_resource_version(command.body, &command.expected);
+	command.reason = reason_argument(fcinfo, 1);
+	refuse_ttl(fcinfo, 2);
+	return perform(fcinfo, &command);
+}
+
+static void
+check_patch_type(FunctionCallInfo fcinfo)
+{
+	char	   *type = api_text_argument(fcinfo, 5, "type");
+
+	if (strcmp(type, "merge") == 0)
+		return;
+	if (strcmp(type, "json") == 0 || strcmp(type, "strategic") == 0 ||
+		strcmp(type, "apply") == 0)
+		api_not_supported(psprintf("patch type \"%s\"", type));
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown patch type \"%s\"", type),
+			 errhint("Patch types are merge, json, strategic and apply.")));
+}
+
+Datum
+store_patch(PG_FUNCTION_ARGS)
+{
+	Command		command = {.op = COMMAND_PATCH, .patch_type = PATCH_MERGE};
+	char	   *kind;
+	char	   *name;
+
+	api_check_write("store.patch()");
+	kind = api_text_argument(fcinfo, 0, "kind");
+	name = api_text_argument(fcinfo, 1, "name");
+	command.body = body_argument(fcinfo, 2, "patch");
+	key_from_arguments(api_text_argument(fcinfo, 4, "api_version"), kind,
+					   api_optional_text(fcinfo, 3), name, &command.key);
+	check_patch_type(fcinfo);
+	patch_check(command.body);
+	expected_argument(fcinfo, 6, &command);
+	command.reason = reason_argument(fcinfo, 7);
+	if (!PG_ARGISNULL(8))
+		api_not_supported("ownership of fields (argument \"field_manager\")");
+	if (!PG_ARGISNULL(9) && PG_GETARG_BOOL(9))
+		api_not_supported("ownership of fields (argument \"force\")");
+	return perform(fcinfo, &command);
+}
+
+Datum
+store_delete(PG_FUNCTION_ARGS)
+{
+	Command		command = {.op = COMMAND_DELETE};
+	char	   *kind;
+	char	   *name;
+
+	api_check_write("store.delete()");
+	kind = api_text_argument(fcinfo, 0, "kind");
+	name = api_text_argument(fcinfo, 1, "name");
+	key_from_arguments(api_text_argument(fcinfo, 3, "api_version"), kind,
+					   api_optional_text(fcinfo, 2), name, &command.key);
+	expected_argument(fcinfo, 4, &command);
+	if (!PG_ARGISNULL(5))
+	{
+		char	   *uid = text_to_cstring(PG_GETARG_TEXT_PP(5));
+
+		command.has_uid = true;
+		command.uid = *DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(uid)));
+	}
+	command.reason = reason_argument(fcinfo, 6);
+	return perform(fcinfo, &command);
+}

@@ -1,0 +1,258 @@
+/*-------------------------------------------------------------------------
+ *
+ * apply_worker.c
+ *	  The apply worker: committed entries become rows, events and answers.
+ *
+ * It takes whatever is committed and not applied, up to a batch, applies it in
+ * one transaction, answers the backends of this node that wait for one of
+ * these entries, and only then says how far it is.  That order is what lets
+ * the raft worker conclude that an unanswered write of an earlier term is lost
+ * (pending.h).
+ *
+ * Its commits are asynchronous: what they wrote can be made again from the
+ * log, which is durable.
+ *
+ * The apply worker may wait for a user's lock or a slow disk.  That delays
+ * what users see, and nothing else.  Trouble ends it, and it starts again with
+ * the first entry that is not applied: nothing is ever skipped.
+ *
+ * Copyright (c) 2026, store contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "worker.h"
+
+#include "command.h"
+#include "machine.h"
+#include "membership.h"
+#include "message.h"
+#include "miscadmin.h"
+#include "raft_log.h"
+#include "request.h"
+#include "storage/ipc.h"
+#include "utils/memutils.h"
+
+#define BATCH_ENTRIES	1024
+#define BATCH_BYTES		(2 * 1024 * 1024)
+
+/* What to tell a backend once the batch has committed. */
+typedef struct PendingAnswer
+{
+	RequestId	request;
+	Outcome		outcome;		/* of a command */
+	bool		membership;
+	uint64		index;
+} PendingAnswer;
+
+static struct
+{
+	pg_uuid_t	cluster_id;
+	uint64		node_id;
+	uint64		applied;
+	uint64		applied_term;
+	RaftLogReader *reader;
+	MemoryContext batch_context;
+	LogEntry	entries[BATCH_ENTRIES];
+	PendingAnswer answers[BATCH_ENTRIES];
+	uint32		n_answers;
+	uint64		last_event;		/* of the batch; 0: none */
+}			worker;
+
+static void
+keep_answer(const RequestId *request, const Outcome *outcome, uint64 index)
+{
+	PendingAnswer *answer = &worker.answers[worker.n_answers];
+
+	if (request->origin != worker.node_id ||
+		!request_is_waiting(request->slot, request->sequence))
+		return;
+	answer->request = *request;
+	answer->membership = (outcome == NULL);
+	if (outcome != NULL)
+		answer->outcome = *outcome;
+	answer->index = index;
+	worker.n_answers++;
+}
+
+static void
+apply_command(const LogEntry *entry)
+{
+	Command		command;
+	Outcome		outcome;
+	const char *problem = command_decode(entry->data, entry->length, &command);
+
+	if (problem != NULL)
+	{
+		/* The bytes are the same on every member, and so is this verdict. */
+		ereport(WARNING,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("log entry " UINT64_FORMAT " is malformed and changes nothing: %s",
+						entry->index, problem)));
+		return;
+	}
+	machine_apply(&command, entry->index, &outcome);
+	if (outcome.event != EVENT_NONE)
+		worker.last_event = entry->index;
+	keep_answer(&command.request, &outcome, entry->index);
+}
+
+static void
+apply_entry(const LogEntry *entry)
+{
+	switch (entry->kind)
+	{
+		case ENTRY_NOOP:
+			break;
+		case ENTRY_COMMAND:
+			apply_command(entry);
+			break;
+		case ENTRY_MEMBERSHIP:
+			{
+				Membership	membership;
+
+				/* The raft worker has put it into force; somebody may wait. */
+				if (membership_decode(entry->data, entry->length, &membership) == NULL)
+					keep_answer(&membership.request, NULL, entry->index);
+				break;
+			}
+	}
+}
+
+static void
+send_answer(const PendingAnswer *pending)
+{
+	const RequestId *request = &pending->request;
+	const Outcome *outcome = &pending->outcome;
+	Answer		answer = {.kind = ANSWER_OUTCOME, .index = pending->index};
+
+	if (pending->membership)
+		answer.kind = ANSWER_INDEX;
+	else if (outcome->op == OUTCOME_REFUSED)
+	{
+		request_refuse(request->slot, request->sequence, outcome->sqlstate,
+					   outcome->message, outcome->detail, outcome->hint);
+		return;
+	}
+	else
+	{
+		answer.op = outcome->op;
+		if (outcome->after.object != NULL)
+		{
+			answer.index = outcome->after.resource_version;
+			answer.data = (char *) outcome->after.object;
+			answer.length = VARSIZE(outcome->after.object);
+		}
+	}
+	request_answer(request->slot, request->sequence, &answer);
+}
+
+static void
+publish(void)
+{
+	bool		new_term = (pg_atomic_read_u64(&progress->applied_term) != worker.applied_term);
+
+	for (uint32 i = 0; i < worker.n_answers; i++)
+		send_answer(&worker.answers[i]);
+
+	pg_atomic_write_u64(&progress->applied_term, worker.applied_term);
+	pg_atomic_write_u64(&progress->applied_index, worker.applied);
+	request_wake_applied(worker.applied);
+	if (worker.last_event != 0)
+	{
+		pg_atomic_write_u64(&progress->last_event, worker.last_event);
+		status_wake(WORKER_NOTIFY);
+	}
+	if (new_term)
+		status_wake(WORKER_RAFT);
+}
+
+/*
+ * Apply one batch of what is committed.  Returns false if there is nothing.
+ */
+static bool
+apply_batch(void)
+{
+	uint64		committed = pg_atomic_read_u64(&progress->commit_index);
+	uint32		n;
+
+	if (committed <= worker.applied)
+		return false;
+	worker.n_answers = 0;
+	worker.last_event = 0;
+
+	worker_begin("applying committed entries");
+	MemoryContextSwitchTo(worker.batch_context);
+	n = raft_log_read(worker.reader, worker.applied + 1, committed,
+					  BATCH_ENTRIES, BATCH_BYTES, worker.entries);
+	if (n > 0)
+	{
+		machine_begin(&worker.cluster_id);
+		for (uint32 i = 0; i < n; i++)
+			apply_entry(&worker.entries[i]);
+		machine_end(worker.entries[n - 1].index);
+	}
+	worker_commit();
+	if (n == 0)
+		return false;
+
+	worker.applied = worker.entries[n - 1].index;
+	worker.applied_term = worker.entries[n - 1].term;
+	publish();
+	status_set_problem(WORKER_APPLY, NULL);
+	MemoryContextReset(worker.batch_context);
+	return true;
+}
+
+static void
+open_machine(void)
+{
+	RaftState  *state = palloc0(sizeof(RaftState));
+
+	worker_begin("opening the state machine");
+	raft_log_read_state(state);
+	worker.applied = machine_applied_index();
+	worker.last_event = machine_last_event();
+	worker_commit();
+
+	worker.cluster_id = state->cluster_id;
+	worker.node_id = state->node_id;
+	worker.applied_term = 0;
+	pfree(state);
+
+	pg_atomic_fetch_add_u64(&progress->apply_lives, 1);
+	pg_atomic_write_u64(&progress->applied_index, worker.applied);
+	pg_atomic_write_u64(&progress->last_event, worker.last_event);
+}
+
+static void
+report_failure(int code, Datum arg)
+{
+	char		problem[256];
+
+	if (code == 0 || ProcDiePending)
+		return;
+	snprintf(problem, sizeof(problem),
+			 "the apply worker failed after index " UINT64_FORMAT " and tries again; see the server log",
+			 worker.applied);
+	status_set_problem(WORKER_APPLY, problem);
+}
+
+void
+store_apply_main(Datum arg)
+{
+	worker_start(WORKER_APPLY, "off");
+	before_shmem_exit(report_failure, (Datum) 0);
+
+	MemoryContextSwitchTo(AllocSetContextCreate(TopMemoryContext, "store apply worker",
+												ALLOCSET_DEFAULT_SIZES));
+	open_machine();
+	worker.reader = raft_log_reader_create();
+	worker.batch_context = AllocSetContextCreate(CurrentMemoryContext, "store apply batch",
+												 ALLOCSET_DEFAULT_SIZES);
+	for (;;)
+	{
+		worker_check();
+		if (!apply_batch())
+			worker_sleep(-1);
+	}
+}

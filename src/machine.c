@@ -1,0 +1,268 @@
+/*-------------------------------------------------------------------------
+ *
+ * machine.c
+ *	  The state machine's tables: resources, events, and how far they are.
+ *
+ * What a command does is decided by rules.c from what is stored; this finds
+ * what is stored and makes the change.
+ *
+ * The applied position is one row a batch, inserted into one of two tables in
+ * turn, of which the other is emptied by TRUNCATE: nothing is ever updated, so
+ * a snapshot held for days bloats nothing.  It commits with the rows it speaks
+ * of.
+ *
+ * Copyright (c) 2026, store contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "machine.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "object.h"
+#include "storage/lmgr.h"
+#include "table.h"
+#include "utils/builtins.h"
+#include "utils/uuid.h"
+
+/* Rows in one table of applied positions before it is the other's turn. */
+#define MARKS_PER_TABLE 10000
+
+#define KEY_COLUMNS			5
+#define RESOURCES_COLUMNS	10
+#define EVENTS_COLUMNS		11
+
+/* Columns of store.resources behind those of the key, counted from 0. */
+enum
+{
+	RESOURCES_OBJECT = KEY_COLUMNS,
+	RESOURCES_UID,
+	RESOURCES_CREATE_REVISION,
+	RESOURCES_RESOURCE_VERSION,
+	RESOURCES_GENERATION
+};
+
+/* For one batch. */
+static struct
+{
+	pg_uuid_t	cluster_id;
+	TableWriter *resources;
+	Relation	resources_key;
+	TableWriter *events;
+}			machine;
+
+/* Across batches. */
+static int	marks_table = -1;	/* 0 or 1; -1: not known yet */
+static int	n_marks;
+
+static const char *const marks_tables[2] = {"raft_applied_0", "raft_applied_1"};
+
+/* ------------------------------------------------------------------------
+ * The applied position
+ * ------------------------------------------------------------------------
+ */
+
+static int64
+query_index(const char *query)
+{
+	bool		isnull;
+	Datum		value;
+	int64		index;
+
+	SPI_connect();
+	if (SPI_execute(query, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
+		elog(ERROR, "could not read a position of the store");
+	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	index = isnull ? 0 : DatumGetInt64(value);
+	SPI_finish();
+	return index;
+}
+
+uint64
+machine_applied_index(void)
+{
+	int64		in[2];
+
+	in[0] = query_index("SELECT max(index) FROM store.raft_applied_0");
+	in[1] = query_index("SELECT max(index) FROM store.raft_applied_1");
+	marks_table = in[1] > in[0] ? 1 : 0;
+	n_marks = 0;
+	return Max(in[0], in[1]);
+}
+
+uint64
+machine_last_event(void)
+{
+	return query_index("SELECT max(resource_version) FROM store.events");
+}
+
+static void
+execute(const char *statement)
+{
+	SPI_connect();
+	if (SPI_execute(statement, false, 0) < 0)
+		elog(ERROR, "could not execute: %s", statement);
+	SPI_finish();
+}
+
+/*
+ * Turn to the other table of positions, if it can be emptied without waiting.
+ */
+static void
+switch_marks_table(void)
+{
+	const char *other = marks_tables[1 - marks_table];
+
+	n_marks = 0;
+	if (!ConditionalLockRelationOid(table_oid(other), AccessExclusiveLock))
+		return;
+	execute(psprintf("TRUNCATE store.%s", other));
+	marks_table = 1 - marks_table;
+}
+
+static void
+mark_applied(uint64 index)
+{
+	TableWriter *writer;
+	Datum		value = Int64GetDatum((int64) index);
+	bool		isnull = false;
+
+	if (n_marks++ >= MARKS_PER_TABLE)
+		switch_marks_table();
+	writer = table_writer_open(table_oid(marks_tables[marks_table]), RowExclusiveLock);
+	table_writer_insert(writer, &value, &isnull);
+	table_writer_close(writer);
+}
+
+void
+machine_begin(const pg_uuid_t *cluster_id)
+{
+	machine.cluster_id = *cluster_id;
+	machine.resources = table_writer_open(table_oid("resources"), RowExclusiveLock);
+	machine.resources_key = table_writer_index(machine.resources, "resources_key");
+	machine.events = table_writer_open(table_oid("events"), RowExclusiveLock);
+}
+
+void
+machine_end(uint64 applied_index)
+{
+	table_writer_close(machine.resources);
+	table_writer_close(machine.events);
+	mark_applied(applied_index);
+}
+
+void
+machine_reset(void)
+{
+	execute("TRUNCATE store.resources, store.events, store.raft_applied_0, store.raft_applied_1");
+	marks_table = 0;
+	n_marks = 0;
+}
+
+/* ------------------------------------------------------------------------
+ * Rows
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * The first columns of both tables' keys.
+ */
+static void
+key_values(const ResourceKey *key, Datum *values, bool *isnull)
+{
+	values[0] = CStringGetTextDatum(key->api_group);
+	values[1] = CStringGetTextDatum(key->version);
+	values[2] = CStringGetTextDatum(key->kind);
+	values[3] = key->namespace ? CStringGetTextDatum(key->namespace) : (Datum) 0;
+	values[4] = CStringGetTextDatum(key->name);
+	memset(isnull, 0, KEY_COLUMNS * sizeof(bool));
+	isnull[3] = (key->namespace == NULL);
+}
+
+static void
+read_row(TupleTableSlot *slot, StoredObject *stored)
+{
+	slot_getallattrs(slot);
+	stored->object = DatumGetJsonbP(slot->tts_values[RESOURCES_OBJECT]);
+	stored->uid = *DatumGetUUIDP(slot->tts_values[RESOURCES_UID]);
+	stored->create_revision = DatumGetInt64(slot->tts_values[RESOURCES_CREATE_REVISION]);
+	stored->resource_version = DatumGetInt64(slot->tts_values[RESOURCES_RESOURCE_VERSION]);
+	stored->generation = DatumGetInt64(slot->tts_values[RESOURCES_GENERATION]);
+}
+
+static void
+write_row(TupleTableSlot *slot, const Outcome *outcome, Datum *values, bool *isnull)
+{
+	const StoredObject *after = &outcome->after;
+
+	/*
+	 * A row that this very transaction wrote, for an earlier entry of the
+	 * batch, can only be changed by a later command.
+	 */
+	if (slot != NULL)
+	{
+		bool		xmin_isnull;
+		TransactionId xmin = DatumGetTransactionId(slot_getsysattr(slot,
+																   MinTransactionIdAttributeNumber,
+																   &xmin_isnull));
+
+		if (TransactionIdIsCurrentTransactionId(xmin))
+			CommandCounterIncrement();
+	}
+
+	if (outcome->event == EVENT_DELETED)
+	{
+		table_writer_delete(machine.resources, &slot->tts_tid);
+		return;
+	}
+	values[RESOURCES_OBJECT] = JsonbPGetDatum(after->object);
+	values[RESOURCES_UID] = UUIDPGetDatum(&after->uid);
+	values[RESOURCES_CREATE_REVISION] = Int64GetDatum(after->create_revision);
+	values[RESOURCES_RESOURCE_VERSION] = Int64GetDatum(after->resource_version);
+	values[RESOURCES_GENERATION] = Int64GetDatum(after->generation);
+	memset(isnull + KEY_COLUMNS, 0, (RESOURCES_COLUMNS - KEY_COLUMNS) * sizeof(bool));
+	if (outcome->event == EVENT_ADDED)
+		table_writer_insert(machine.resources, values, isnull);
+	else
+		table_writer_update(machine.resources, &slot->tts_tid, values, isnull);
+}
+
+static void
+write_event(const Command *command, uint64 index, const Outcome *outcome,
+			const Datum *key, const bool *key_isnull)
+{
+	Datum		values[EVENTS_COLUMNS];
+	bool		isnull[EVENTS_COLUMNS] = {false};
+
+	values[0] = Int64GetDatum((int64) index);
+	values[1] = CStringGetTextDatum(event_type_name(outcome->event));
+	memcpy(&values[2], key, KEY_COLUMNS * sizeof(Datum));
+	memcpy(&isnull[2], key_isnull, KEY_COLUMNS * sizeof(bool));
+	values[7] = JsonbPGetDatum(outcome->after.object);
+	values[8] = CStringGetTextDatum(reason_name(command->reason));
+	values[9] = TimestampTzGetDatum(command->time);
+	values[10] = Int32GetDatum(0);
+	table_writer_insert(machine.events, values, isnull);
+}
+
+void
+machine_apply(const Command *command, uint64 index, Outcome *outcome)
+{
+	Datum		values[RESOURCES_COLUMNS];
+	bool		isnull[RESOURCES_COLUMNS];
+	TupleTableSlot *slot;
+	StoredObject current;
+
+	key_values(&command->key, values, isnull);
+	slot = table_writer_find(machine.resources, machine.resources_key, values, isnull);
+	if (slot != NULL)
+		read_row(slot, &current);
+
+	rules_apply(command, slot ? &current : NULL, (int64) index, 0,
+				&machine.cluster_id, outcome);
+	if (outcome->event == EVENT_NONE)
+		return;
+	write_row(slot, outcome, values, isnull);
+	write_event(command, index, outcome, values, isnull);
+}
