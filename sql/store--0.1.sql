@@ -22,7 +22,7 @@ WITH (fillfactor = 50);
 COMMENT ON TABLE store.raft_state IS
 	'identity, term and vote of this node, and the base of its Raft log';
 
--- Segments of the Raft log, used in rotation; see src/raft_log.h.
+-- Segments of the Raft log, used in rotation; see src/log_tables.h.
 CREATE TABLE store.raft_log_0
 (
 	index bigint PRIMARY KEY,

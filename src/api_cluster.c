@@ -25,7 +25,7 @@
 #include "miscadmin.h"
 #include "object.h"
 #include "peer_call.h"
-#include "raft_log.h"
+#include "log_tables.h"
 #include "request.h"
 #include "status.h"
 #include "storage/latch.h"
@@ -63,7 +63,7 @@ store_found(PG_FUNCTION_ARGS)
 	strlcpy(self.name, settings_node_name(), sizeof(self.name));
 	strlcpy(self.conninfo, settings_advertise(), sizeof(self.conninfo));
 	(void) membership_add(&state.base_membership, &self);
-	raft_log_found(&state);
+	log_tables_found(&state);
 	lifecycle_new_epoch_at_commit();
 	PG_RETURN_VOID();
 }

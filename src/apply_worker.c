@@ -27,7 +27,7 @@
 #include "membership.h"
 #include "message.h"
 #include "miscadmin.h"
-#include "raft_log.h"
+#include "log_tables.h"
 #include "request.h"
 #include "storage/ipc.h"
 #include "utils/memutils.h"
@@ -182,7 +182,7 @@ apply_batch(void)
 
 	worker_begin("applying committed entries");
 	MemoryContextSwitchTo(worker.batch_context);
-	n = raft_log_read(worker.reader, worker.applied + 1, committed,
+	n = log_tables_read(worker.reader, worker.applied + 1, committed,
 					  BATCH_ENTRIES, BATCH_BYTES, worker.entries);
 	if (n > 0)
 	{
@@ -209,7 +209,7 @@ open_machine(void)
 	RaftState  *state = palloc0(sizeof(RaftState));
 
 	worker_begin("opening the state machine");
-	raft_log_read_state(state);
+	log_tables_read_state(state);
 	worker.applied = machine_applied_index();
 	worker.last_event = machine_last_event();
 	worker_commit();
@@ -246,7 +246,7 @@ store_apply_main(Datum arg)
 	MemoryContextSwitchTo(AllocSetContextCreate(TopMemoryContext, "store apply worker",
 												ALLOCSET_DEFAULT_SIZES));
 	open_machine();
-	worker.reader = raft_log_reader_create();
+	worker.reader = log_tables_reader_create();
 	worker.batch_context = AllocSetContextCreate(CurrentMemoryContext, "store apply batch",
 												 ALLOCSET_DEFAULT_SIZES);
 	for (;;)

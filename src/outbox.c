@@ -49,7 +49,7 @@ outbox_init(Transport *transport, const pg_uuid_t *cluster_id)
 	outbox.chunk_context = AllocSetContextCreate(CurrentMemoryContext,
 												 "store outbox chunk",
 												 ALLOCSET_DEFAULT_SIZES);
-	outbox.reader = raft_log_reader_create();
+	outbox.reader = log_tables_reader_create();
 	initStringInfo(&outbox.buffer);
 }
 
@@ -120,7 +120,7 @@ collect(uint64 from, uint64 to)
 
 		worker_begin("reading the log for a follower");
 		oldcontext = MemoryContextSwitchTo(outbox.chunk_context);
-		n = raft_log_read(outbox.reader, from, to, CHUNK_ENTRIES, CHUNK_BYTES,
+		n = log_tables_read(outbox.reader, from, to, CHUNK_ENTRIES, CHUNK_BYTES,
 						  outbox.chunk);
 		MemoryContextSwitchTo(oldcontext);
 		worker_commit();

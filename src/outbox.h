@@ -19,7 +19,7 @@
 #include "store.h"
 #include "message.h"
 #include "raft/raft.h"
-#include "raft_log.h"
+#include "log_tables.h"
 #include "transport.h"
 
 extern void outbox_init(Transport *transport, const pg_uuid_t *cluster_id);

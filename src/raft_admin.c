@@ -11,7 +11,7 @@
 
 #include "lifecycle.h"
 #include "machine.h"
-#include "raft_log.h"
+#include "log_tables.h"
 #include "request.h"
 #include "roster.h"
 #include "storage/ipc.h"
@@ -183,7 +183,7 @@ admin_adopt(const InboxRecord *record)
 	state.cluster_id = request->cluster_id;
 	state.node_id = request->node_id;
 	worker_begin("entering another cluster");
-	raft_log_reset(&state);
+	log_tables_reset(&state);
 	machine_reset();
 	lifecycle_new_epoch_at_commit();
 	worker_commit();

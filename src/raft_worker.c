@@ -26,7 +26,7 @@
 #include "outbox.h"
 #include "pending.h"
 #include "raft_admin.h"
-#include "raft_log.h"
+#include "log_tables.h"
 #include "request.h"
 #include "roster.h"
 #include "storage/ipc.h"
@@ -449,11 +449,11 @@ compact_log(void)
 	if (worker.now_ms - worker.compacted_ms < COMPACT_MS)
 		return;
 	worker.compacted_ms = worker.now_ms;
-	if (!raft_log_is_crowded())
+	if (!log_tables_is_crowded())
 		return;
 
 	worker_begin("emptying log segments");
-	base_index = raft_log_compact(Min(worker.applied_index,
+	base_index = log_tables_compact(Min(worker.applied_index,
 									  raft_needed_index(&worker.node) - 1),
 								  &base_term);
 	worker_commit();
@@ -565,7 +565,7 @@ open_node(void)
 
 	worker_begin("opening the log");
 	MemoryContextSwitchTo(oldcontext);
-	raft_log_open(contents);
+	log_tables_open(contents);
 	applied_index = machine_applied_index();
 	worker_commit();
 

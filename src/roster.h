@@ -16,7 +16,7 @@
 
 #include "store.h"
 #include "membership.h"
-#include "raft_log.h"
+#include "log_tables.h"
 #include "transport.h"
 
 extern void roster_init(const RaftLogContents *contents, Transport *transport);

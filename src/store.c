@@ -10,7 +10,7 @@
  *	inbox.c			and hands both to
  *	raft_worker.c	the raft worker, which proposes it to
  *	raft/			the consensus core, makes it durable in
- *	raft_log.c		the log, and sends it to the other members by
+ *	log_tables.c		the log, and sends it to the other members by
  *	transport.c		libpq.  Once a majority has it,
  *	apply_worker.c	the apply worker reads it from the log, asks
  *	rules.c			the rules of objects what it does, lets

@@ -138,7 +138,7 @@ write_tail(void)
 			entries[n] = *tail_get(turn.written + n + 1);
 			n++;
 		}
-		raft_log_append(entries, n);
+		log_tables_append(entries, n);
 		turn.written += n;
 	}
 }
@@ -151,9 +151,9 @@ make_durable(void)
 {
 	worker_begin("writing the log");
 	if (turn.truncate_from != 0)
-		raft_log_truncate(turn.truncate_from);
+		log_tables_truncate(turn.truncate_from);
 	if (turn.save_vote)
-		raft_log_save_vote(turn.term, turn.vote);
+		log_tables_save_vote(turn.term, turn.vote);
 	write_tail();
 	worker_commit();
 

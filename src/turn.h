@@ -14,7 +14,7 @@
 #include "store.h"
 #include "message.h"
 #include "raft/raft.h"
-#include "raft_log.h"
+#include "log_tables.h"
 
 /* Start with a log that ends at last_index, all of it durable. */
 extern void turn_init(uint64 last_index);

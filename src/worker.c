@@ -25,7 +25,7 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
-#include "raft_log.h"
+#include "log_tables.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "tcop/tcopprot.h"
@@ -72,7 +72,7 @@ wait_for_extension(void)
 
 		my_epoch = pg_atomic_read_u64(&progress->epoch);
 		worker_begin("looking for the extension");
-		exists = raft_log_exists();
+		exists = log_tables_exists();
 		worker_commit();
 		if (exists)
 			return;

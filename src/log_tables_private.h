@@ -1,14 +1,14 @@
 /*-------------------------------------------------------------------------
  *
- * raft_log_private.h
+ * log_tables_private.h
  *	  What the files of the Raft log share; nobody else includes it.
  *
  *-------------------------------------------------------------------------
  */
-#ifndef STORE_RAFT_LOG_PRIVATE_H
-#define STORE_RAFT_LOG_PRIVATE_H
+#ifndef STORE_LOG_TABLES_PRIVATE_H
+#define STORE_LOG_TABLES_PRIVATE_H
 
-#include "raft_log.h"
+#include "log_tables.h"
 #include "access/genam.h"
 #include "executor/tuptable.h"
 #include "utils/relcache.h"
@@ -25,11 +25,11 @@ enum
 };
 
 /* The OID of store.raft_log_n. */
-extern Oid	raft_log_segment_oid(int segment);
+extern Oid	log_tables_segment_oid(int segment);
 
 /*
  * A segment open for reading, in the order of the index.  The slot holds the
- * entry that raft_log_scan_next() found; data may be toasted.
+ * entry that log_tables_scan_next() found; data may be toasted.
  */
 typedef struct SegmentScan
 {
@@ -39,25 +39,25 @@ typedef struct SegmentScan
 	TupleTableSlot *slot;
 } SegmentScan;
 
-extern void raft_log_scan_begin(SegmentScan *scan, Oid table, Snapshot snapshot,
+extern void log_tables_scan_begin(SegmentScan *scan, Oid table, Snapshot snapshot,
 								uint64 from);
 
 /* Fills in all of the entry but its data: *data is the bytea as stored. */
-extern bool raft_log_scan_next(SegmentScan *scan, LogEntry *entry, Datum *data);
+extern bool log_tables_scan_next(SegmentScan *scan, LogEntry *entry, Datum *data);
 
 /* Gives back the locks. */
-extern void raft_log_scan_end(SegmentScan *scan);
+extern void log_tables_scan_end(SegmentScan *scan);
 
 /*
  * Fetch the payload of a stored entry into memory of the current context.
  */
-extern void raft_log_fetch_payload(LogEntry *entry, Datum data);
+extern void log_tables_fetch_payload(LogEntry *entry, Datum data);
 
 /* Change the base in store.raft_state; membership NULL: leave it. */
-extern void raft_log_save_base(uint64 index, uint64 term,
+extern void log_tables_save_base(uint64 index, uint64 term,
 							   const LogEntry *membership);
 
 /* Change the row of store.raft_state, or add it. */
-extern void raft_log_save_state(const RaftState *state);
+extern void log_tables_save_state(const RaftState *state);
 
-#endif							/* STORE_RAFT_LOG_PRIVATE_H */
+#endif							/* STORE_LOG_TABLES_PRIVATE_H */

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * raft_log_state.c
+ * log_tables_state.c
  *	  store.raft_state: identity, term, vote and the base of the log.
  *
  * One row, changed in place.  Its key never changes and the table leaves room
@@ -13,7 +13,7 @@
  */
 #include "postgres.h"
 
-#include "raft_log_private.h"
+#include "log_tables_private.h"
 
 #include "access/table.h"
 #include "access/tableam.h"
@@ -40,7 +40,7 @@ enum
 };
 
 bool
-raft_log_exists(void)
+log_tables_exists(void)
 {
 	return OidIsValid(get_extension_oid("store", true));
 }
@@ -83,7 +83,7 @@ decode_state(RaftState *state, TupleTableSlot *slot)
 }
 
 void
-raft_log_read_state(RaftState *state)
+log_tables_read_state(RaftState *state)
 {
 	Relation	table = table_open_existing(table_oid("raft_state"), AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(table, NULL);
@@ -137,7 +137,7 @@ update_row(Datum *values, const bool *replace)
 }
 
 void
-raft_log_save_vote(uint64 term, uint64 vote)
+log_tables_save_vote(uint64 term, uint64 vote)
 {
 	Datum		values[STATE_COLUMNS];
 	bool		replace[STATE_COLUMNS] = {false};
@@ -150,7 +150,7 @@ raft_log_save_vote(uint64 term, uint64 vote)
 }
 
 void
-raft_log_save_base(uint64 index, uint64 term, const LogEntry *membership)
+log_tables_save_base(uint64 index, uint64 term, const LogEntry *membership)
 {
 	Datum		values[STATE_COLUMNS];
 	bool		replace[STATE_COLUMNS] = {false};
@@ -168,7 +168,7 @@ raft_log_save_base(uint64 index, uint64 term, const LogEntry *membership)
 }
 
 void
-raft_log_save_state(const RaftState *state)
+log_tables_save_state(const RaftState *state)
 {
 	TableWriter *writer = table_writer_open(table_oid("raft_state"), RowExclusiveLock);
 	TupleTableSlot *slot = find_row(writer);
@@ -197,7 +197,7 @@ raft_log_save_state(const RaftState *state)
 }
 
 void
-raft_log_found(const RaftState *state)
+log_tables_found(const RaftState *state)
 {
-	raft_log_save_state(state);
+	log_tables_save_state(state);
 }

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * raft_log_read.c
+ * log_tables_read.c
  *	  Reading entries out of the Raft log.
  *
  * A reader asks a segment for entry N and gets it, and what follows, by the
@@ -21,7 +21,7 @@
  */
 #include "postgres.h"
 
-#include "raft_log_private.h"
+#include "log_tables_private.h"
 
 #include "access/detoast.h"
 #include "access/table.h"
@@ -39,7 +39,7 @@ struct RaftLogReader
 	int			segment;		/* which answered last */
 };
 
-/* What one call of raft_log_read() has to do and has done. */
+/* What one call of log_tables_read() has to do and has done. */
 typedef struct Batch
 {
 	uint64		next;			/* the entry wanted next */
@@ -53,7 +53,7 @@ typedef struct Batch
 } Batch;
 
 Oid
-raft_log_segment_oid(int segment)
+log_tables_segment_oid(int segment)
 {
 	char		name[NAMEDATALEN];
 
@@ -62,7 +62,7 @@ raft_log_segment_oid(int segment)
 }
 
 void
-raft_log_scan_begin(SegmentScan *scan, Oid table, Snapshot snapshot, uint64 from)
+log_tables_scan_begin(SegmentScan *scan, Oid table, Snapshot snapshot, uint64 from)
 {
 	ScanKeyData key;
 
@@ -78,7 +78,7 @@ raft_log_scan_begin(SegmentScan *scan, Oid table, Snapshot snapshot, uint64 from
 }
 
 bool
-raft_log_scan_next(SegmentScan *scan, LogEntry *entry, Datum *data)
+log_tables_scan_next(SegmentScan *scan, LogEntry *entry, Datum *data)
 {
 	TupleTableSlot *slot = scan->slot;
 
@@ -95,7 +95,7 @@ raft_log_scan_next(SegmentScan *scan, LogEntry *entry, Datum *data)
 }
 
 void
-raft_log_scan_end(SegmentScan *scan)
+log_tables_scan_end(SegmentScan *scan)
 {
 	index_endscan(scan->scan);
 	ExecDropSingleTupleTableSlot(scan->slot);
@@ -131,7 +131,7 @@ fetch_external(struct varlena *stored)
 }
 
 void
-raft_log_fetch_payload(LogEntry *entry, Datum data)
+log_tables_fetch_payload(LogEntry *entry, Datum data)
 {
 	struct varlena *stored = (struct varlena *) DatumGetPointer(data);
 	struct varlena *plain = stored;
@@ -160,7 +160,7 @@ raft_log_fetch_payload(LogEntry *entry, Datum data)
 }
 
 RaftLogReader *
-raft_log_reader_create(void)
+log_tables_reader_create(void)
 {
 	return palloc0(sizeof(RaftLogReader));
 }
@@ -176,8 +176,8 @@ read_segment(Oid table, Batch *batch)
 	LogEntry	entry;
 	Datum		data;
 
-	raft_log_scan_begin(&scan, table, GetActiveSnapshot(), batch->next);
-	while (!batch->full && raft_log_scan_next(&scan, &entry, &data))
+	log_tables_scan_begin(&scan, table, GetActiveSnapshot(), batch->next);
+	while (!batch->full && log_tables_scan_next(&scan, &entry, &data))
 	{
 		if (entry.index != batch->next)
 			break;
@@ -186,18 +186,18 @@ read_segment(Oid table, Batch *batch)
 			batch->full = true;
 			break;
 		}
-		raft_log_fetch_payload(&entry, data);
+		log_tables_fetch_payload(&entry, data);
 		batch->entries[batch->n_entries++] = entry;
 		batch->n_bytes += entry.length;
 		batch->next++;
 		batch->full = batch->n_entries == batch->max_entries ||
 			batch->next > batch->to;
 	}
-	raft_log_scan_end(&scan);
+	log_tables_scan_end(&scan);
 }
 
 uint32
-raft_log_read(RaftLogReader *reader, uint64 from, uint64 to,
+log_tables_read(RaftLogReader *reader, uint64 from, uint64 to,
 			  uint32 max_entries, Size max_bytes, LogEntry *entries)
 {
 	Batch		batch = {0};
@@ -214,7 +214,7 @@ raft_log_read(RaftLogReader *reader, uint64 from, uint64 to,
 	if (!OidIsValid(reader->segments[0]))
 	{
 		for (int i = RAFT_LOG_SEGMENTS - 1; i >= 0; i--)
-			reader->segments[i] = raft_log_segment_oid(i);
+			reader->segments[i] = log_tables_segment_oid(i);
 	}
 
 	while (!batch.full && n_untried > 0)

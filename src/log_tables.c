@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * raft_log.c
+ * log_tables.c
  *	  Writing the Raft log, and the bookkeeping of its segments.
  *
  * The raft worker is the only writer, so what it once read of the segments
@@ -11,10 +11,10 @@
  *
  * The bookkeeping runs ahead of the transaction.  It need not be able to go
  * back: when a transaction fails, the worker ends, and the next one begins
- * with raft_log_open().
+ * with log_tables_open().
  *
  * What a crash may leave behind is what a transaction may leave behind, that
- * is: nothing by halves.  raft_log_open() checks nevertheless that the entries
+ * is: nothing by halves.  log_tables_open() checks nevertheless that the entries
  * of all segments, put in order, follow one another and the base without a gap
  * and with terms that never decrease.  A log that does not is worse than none:
  * this member would vote and acknowledge on the strength of it.
@@ -32,7 +32,7 @@
  */
 #include "postgres.h"
 
-#include "raft_log_private.h"
+#include "log_tables_private.h"
 
 #include "access/table.h"
 #include "access/xact.h"
@@ -79,7 +79,7 @@ check_open(void)
 }
 
 void
-raft_log_close(void)
+log_tables_close(void)
 {
 	if (raft_log.memberships != NULL)
 		pfree(raft_log.memberships);
@@ -87,7 +87,7 @@ raft_log_close(void)
 }
 
 uint64
-raft_log_last_index(void)
+log_tables_last_index(void)
 {
 	check_open();
 	return raft_log.last_index;
@@ -100,7 +100,7 @@ remember_membership(uint64 index)
 	{
 		uint32		n = Max(16, raft_log.max_memberships * 2);
 
-		/* For the life of the process, or until raft_log_close(). */
+		/* For the life of the process, or until log_tables_close(). */
 		if (raft_log.memberships == NULL)
 			raft_log.memberships = MemoryContextAlloc(TopMemoryContext,
 													  n * sizeof(uint64));
@@ -150,7 +150,7 @@ next_clean_segment(void)
 }
 
 bool
-raft_log_is_crowded(void)
+log_tables_is_crowded(void)
 {
 	check_open();
 	return next_clean_segment() < 0;
@@ -184,7 +184,7 @@ locate_segments(void)
 	{
 		Segment    *segment = &raft_log.segments[i];
 
-		segment->table = raft_log_segment_oid(i);
+		segment->table = log_tables_segment_oid(i);
 		segment->n_bytes = file_size(segment->table);
 	}
 }
@@ -228,7 +228,7 @@ note_membership(RaftLogContents *contents, LogEntry *entry, Datum data)
 	contents->previous_membership = contents->membership;
 	contents->previous_membership_index = contents->membership_index;
 
-	raft_log_fetch_payload(entry, data);
+	log_tables_fetch_payload(entry, data);
 	problem = membership_decode(entry->data, entry->length, &contents->membership);
 	if (problem != NULL)
 		ereport(ERROR,
@@ -254,8 +254,8 @@ read_structure(Segment *segment, Snapshot snapshot,
 	if (contents->n_runs > 0)
 		previous_term = contents->runs[contents->n_runs - 1].term;
 
-	raft_log_scan_begin(&scan, segment->table, snapshot, 0);
-	while (raft_log_scan_next(&scan, &entry, &data))
+	log_tables_scan_begin(&scan, segment->table, snapshot, 0);
+	while (log_tables_scan_next(&scan, &entry, &data))
 	{
 		if (entry.index != previous + 1 || entry.term < previous_term)
 			report_damage(previous, previous_term, &entry);
@@ -265,7 +265,7 @@ read_structure(Segment *segment, Snapshot snapshot,
 		previous = entry.index;
 		previous_term = entry.term;
 	}
-	raft_log_scan_end(&scan);
+	log_tables_scan_end(&scan);
 
 	segment->first = contents->last_index + 1;
 	segment->last = previous;
@@ -281,22 +281,22 @@ first_entry(Oid table, Snapshot snapshot)
 	Datum		data;
 	bool		found;
 
-	raft_log_scan_begin(&scan, table, snapshot, 0);
-	found = raft_log_scan_next(&scan, &entry, &data);
-	raft_log_scan_end(&scan);
+	log_tables_scan_begin(&scan, table, snapshot, 0);
+	found = log_tables_scan_next(&scan, &entry, &data);
+	log_tables_scan_end(&scan);
 	return found ? entry.index : 0;
 }
 
 void
-raft_log_open(RaftLogContents *contents)
+log_tables_open(RaftLogContents *contents)
 {
 	uint32		max_runs = 16;
 	uint64		first[RAFT_LOG_SEGMENTS];
 	Snapshot	snapshot;
 
-	raft_log_close();
+	log_tables_close();
 	memset(contents, 0, sizeof(*contents));
-	raft_log_read_state(&contents->state);
+	log_tables_read_state(&contents->state);
 	contents->last_index = contents->state.base_index;
 	contents->runs = palloc(max_runs * sizeof(struct raft_run));
 	contents->membership = contents->state.base_membership;
@@ -379,7 +379,7 @@ append_entry(TableWriter *writer, const LogEntry *entry, bytea *buffer)
 }
 
 void
-raft_log_append(const LogEntry *entries, uint32 n_entries)
+log_tables_append(const LogEntry *entries, uint32 n_entries)
 {
 	TableWriter *writer = NULL;
 	bytea	   *buffer;
@@ -428,16 +428,16 @@ delete_entries(Segment *segment, uint64 from)
 	LogEntry	entry;
 	Datum		data;
 
-	raft_log_scan_begin(&scan, segment->table, snapshot, from);
-	while (raft_log_scan_next(&scan, &entry, &data))
+	log_tables_scan_begin(&scan, segment->table, snapshot, from);
+	while (log_tables_scan_next(&scan, &entry, &data))
 		table_writer_delete(writer, &scan.slot->tts_tid);
-	raft_log_scan_end(&scan);
+	log_tables_scan_end(&scan);
 	table_writer_close(writer);
 	UnregisterSnapshot(snapshot);
 }
 
 void
-raft_log_truncate(uint64 from)
+log_tables_truncate(uint64 from)
 {
 	check_open();
 	if (from <= raft_log.base_index)
@@ -571,11 +571,11 @@ oldest_segment(uint64 base, uint64 up_to)
 static void
 read_one(uint64 index, LogEntry *entry)
 {
-	RaftLogReader *reader = raft_log_reader_create();
+	RaftLogReader *reader = log_tables_reader_create();
 	uint32		n;
 
 	PushActiveSnapshot(GetLatestSnapshot());
-	n = raft_log_read(reader, index, index, 1, MaxAllocSize, entry);
+	n = log_tables_read(reader, index, index, 1, MaxAllocSize, entry);
 	PopActiveSnapshot();
 	pfree(reader);
 	if (n != 1)
@@ -595,7 +595,7 @@ move_base(uint64 base_index, uint64 base_term)
 
 	if (membership_index != 0)
 		read_one(membership_index, &membership);
-	raft_log_save_base(base_index, base_term,
+	log_tables_save_base(base_index, base_term,
 					   membership_index != 0 ? &membership : NULL);
 
 	while (n_gone < raft_log.n_memberships &&
@@ -609,7 +609,7 @@ move_base(uint64 base_index, uint64 base_term)
 }
 
 uint64
-raft_log_compact(uint64 up_to, uint64 *base_term)
+log_tables_compact(uint64 up_to, uint64 *base_term)
 {
 	int			emptied[RAFT_LOG_SEGMENTS];
 	int			n_emptied = 0;
@@ -642,9 +642,9 @@ raft_log_compact(uint64 up_to, uint64 *base_term)
  * deleted one by one.
  */
 void
-raft_log_reset(const RaftState *state)
+log_tables_reset(const RaftState *state)
 {
-	raft_log_close();
+	log_tables_close();
 	locate_segments();
 	for (int i = 0; i < RAFT_LOG_SEGMENTS; i++)
 	{
@@ -656,7 +656,7 @@ raft_log_reset(const RaftState *state)
 			delete_entries(&raft_log.segments[i], 0);
 	}
 	CommandCounterIncrement();
-	raft_log_save_state(state);
+	log_tables_save_state(state);
 
 	raft_log.base_index = state->base_index;
 	raft_log.last_index = state->base_index;

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * raft_log.h
+ * log_tables.h
  *	  The Raft log, term and vote as tables.
  *
  * store.raft_log_0 .. _3 are segments used in rotation: entries are inserted
@@ -18,8 +18,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef STORE_RAFT_LOG_H
-#define STORE_RAFT_LOG_H
+#ifndef STORE_LOG_TABLES_H
+#define STORE_LOG_TABLES_H
 
 #include "store.h"
 #include "message.h"
@@ -58,35 +58,35 @@ typedef struct RaftLogContents
 /*
  * Is the extension (still) installed in this database?  Needs a transaction.
  */
-extern bool raft_log_exists(void);
+extern bool log_tables_exists(void);
 
 /*
  * Read the state and the whole log's structure, and note which segment holds what.  ERROR
  * (data corrupted) if the segments leave a gap.
  */
-extern void raft_log_open(RaftLogContents *contents);
+extern void log_tables_open(RaftLogContents *contents);
 
 /* Replace term and vote. */
-extern void raft_log_save_vote(uint64 term, uint64 vote);
+extern void log_tables_save_vote(uint64 term, uint64 vote);
 
 /*
  * Append entries, consecutive and following the last one, as COPY does: multi-insert, then
  * the index.  Moves on to the next segment when the current one has reached
  * store.log_segment_size and the next is empty; otherwise goes on in the current one.
  */
-extern void raft_log_append(const LogEntry *entries, uint32 n_entries);
+extern void log_tables_append(const LogEntry *entries, uint32 n_entries);
 
 /* Delete every entry from index on. */
-extern void raft_log_truncate(uint64 from);
+extern void log_tables_truncate(uint64 from);
 
 /* The last index written (whether or not its transaction has committed). */
-extern uint64 raft_log_last_index(void);
+extern uint64 log_tables_last_index(void);
 
 /* Forget what an aborted or replaced state left in memory; open again. */
-extern void raft_log_close(void);
+extern void log_tables_close(void);
 
 /* Is the last empty segment in use?  Then it is time to compact. */
-extern bool raft_log_is_crowded(void);
+extern bool log_tables_is_crowded(void);
 
 /*
  * Empty the segments that hold nothing above "up_to" (never the current one) and move the
@@ -94,26 +94,26 @@ extern bool raft_log_is_crowded(void);
  * nothing if a lock is not to be had at once.  Returns the new base index, and its term in
  * *base_term, or 0 if nothing was done.
  */
-extern uint64 raft_log_compact(uint64 up_to, uint64 *base_term);
+extern uint64 log_tables_compact(uint64 up_to, uint64 *base_term);
 
 /*
  * Become a member with another identity and an empty log (join).
  */
-extern void raft_log_reset(const RaftState *state);
+extern void log_tables_reset(const RaftState *state);
 
 /*
  * Write the first row of raft_state: a cluster of one (CREATE EXTENSION).
  */
-extern void raft_log_found(const RaftState *state);
+extern void log_tables_found(const RaftState *state);
 
 /* Just store.raft_state; for processes other than the raft worker. */
-extern void raft_log_read_state(RaftState *state);
+extern void log_tables_read_state(RaftState *state);
 
 /* Reading; the raft worker and the apply worker each have readers. */
 typedef struct RaftLogReader RaftLogReader;
 
 /* In the current memory context; holds no locks between calls. */
-extern RaftLogReader *raft_log_reader_create(void);
+extern RaftLogReader *log_tables_reader_create(void);
 
 /*
  * Read up to max_entries entries from "from" on, stopping after max_bytes of
@@ -121,8 +121,8 @@ extern RaftLogReader *raft_log_reader_create(void);
  * palloc'd in the current memory context.  Returns how many were read; fewer
  * than wanted when the log ends.  Uses the active snapshot.
  */
-extern uint32 raft_log_read(RaftLogReader *reader, uint64 from, uint64 to,
+extern uint32 log_tables_read(RaftLogReader *reader, uint64 from, uint64 to,
 							uint32 max_entries, Size max_bytes,
 							LogEntry *entries);
 
-#endif							/* STORE_RAFT_LOG_H */
+#endif							/* STORE_LOG_TABLES_H */
