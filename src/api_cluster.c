@@ -17,6 +17,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
+#include "compat.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "inbox.h"
@@ -33,11 +34,11 @@
 #include "utils/uuid.h"
 #include "utils/wait_event.h"
 
-PG_FUNCTION_INFO_V1(store_found);
-PG_FUNCTION_INFO_V1(store_join);
-PG_FUNCTION_INFO_V1(store_raft_admit);
-PG_FUNCTION_INFO_V1(store_raft_identity);
-PG_FUNCTION_INFO_V1(store_raft_receive);
+STORE_FUNCTION(store_found);
+STORE_FUNCTION(store_join);
+STORE_FUNCTION(store_raft_admit);
+STORE_FUNCTION(store_raft_identity);
+STORE_FUNCTION(store_raft_receive);
 
 /* How often a joining session looks whether it is there yet. */
 #define JOIN_POLL_MS	50

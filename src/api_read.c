@@ -14,6 +14,7 @@
 #include "api.h"
 
 #include "catalog/pg_type.h"
+#include "compat.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "object.h"
@@ -23,10 +24,10 @@
 #include "utils/jsonb.h"
 #include "utils/snapmgr.h"
 
-PG_FUNCTION_INFO_V1(store_get);
-PG_FUNCTION_INFO_V1(store_list);
-PG_FUNCTION_INFO_V1(store_barrier);
-PG_FUNCTION_INFO_V1(store_wait_for);
+STORE_FUNCTION(store_get);
+STORE_FUNCTION(store_list);
+STORE_FUNCTION(store_barrier);
+STORE_FUNCTION(store_wait_for);
 
 /* A query on store.resources by key; kept for the life of the session. */
 typedef struct KeyQuery

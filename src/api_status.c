@@ -10,13 +10,14 @@
 #include "store.h"
 
 #include "access/htup_details.h"
+#include "compat.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "status.h"
 #include "utils/builtins.h"
 
-PG_FUNCTION_INFO_V1(store_node_status);
-PG_FUNCTION_INFO_V1(store_member_status);
+STORE_FUNCTION(store_node_status);
+STORE_FUNCTION(store_member_status);
 
 /* Appends to a row, column by column. */
 typedef struct Row

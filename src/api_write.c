@@ -17,6 +17,7 @@
 #include "access/detoast.h"
 #include "access/htup_details.h"
 #include "command.h"
+#include "compat.h"
 #include "funcapi.h"
 #include "object.h"
 #include "request.h"
@@ -25,11 +26,11 @@
 #include "utils/jsonb.h"
 #include "utils/uuid.h"
 
-PG_FUNCTION_INFO_V1(store_create);
-PG_FUNCTION_INFO_V1(store_put);
-PG_FUNCTION_INFO_V1(store_update);
-PG_FUNCTION_INFO_V1(store_patch);
-PG_FUNCTION_INFO_V1(store_delete);
+STORE_FUNCTION(store_create);
+STORE_FUNCTION(store_put);
+STORE_FUNCTION(store_update);
+STORE_FUNCTION(store_patch);
+STORE_FUNCTION(store_delete);
 
 /*
  * The jsonb argument, not larger than store.max_object_size.

@@ -22,6 +22,7 @@
 /* Before the macros that take their functions' names. */
 #include "access/genam.h"
 #include "executor/executor.h"
+#include "fmgr.h"
 #include "utils/relcache.h"
 
 /*
@@ -54,5 +55,13 @@ typedef bool TU_UpdateIndexes;
 #define RelationGetPrimaryKeyIndex(rel, deferrable_ok) \
 	RelationGetPrimaryKeyIndex(rel)
 #endif
+
+/*
+ * Since 16, PG_FUNCTION_INFO_V1 exports the function, not just its record; we
+ * compile with hidden visibility, so that nothing else leaves the library.
+ */
+#define STORE_FUNCTION(name) \
+	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS); \
+	PG_FUNCTION_INFO_V1(name)
 
 #endif							/* STORE_COMPAT_H */

@@ -16,11 +16,12 @@
 
 #include "commands/extension.h"
 #include "commands/trigger.h"
+#include "compat.h"
 #include "fmgr.h"
 #include "utils/rel.h"
 #include "worker.h"
 
-PG_FUNCTION_INFO_V1(store_guard);
+STORE_FUNCTION(store_guard);
 
 Datum
 store_guard(PG_FUNCTION_ARGS)

@@ -464,7 +464,7 @@ link_take_result(Link *link, const PGresult *result)
 			link->refused = true;
 			break;
 
-		default:
+		case PGRES_FATAL_ERROR:
 			if (is_farewell(result))
 				fold_result_error(link->farewell, result);
 			else if (PQstatus(link->conn) == CONNECTION_BAD)
@@ -478,6 +478,11 @@ link_take_result(Link *link, const PGresult *result)
 			}
 			else
 				link_refused(link, result);
+			break;
+
+		default:
+			/* nothing that our statement can lead to, such as COPY */
+			link_fail(link, "unexpected answer from server");
 			break;
 	}
 }

@@ -206,8 +206,8 @@ session_query(PeerSession *session, const char *query,
 		report_lost_connection(session);
 
 	/*
-	 * One statement has one result, but a dying session may add an error.  It
-	 * is the last one that tells what became of the transaction.
+	 * One statement has one result, but an error can still follow it, for the
+	 * transaction commits only then.
 	 */
 	for (;;)
 	{
@@ -219,13 +219,21 @@ session_query(PeerSession *session, const char *query,
 			break;
 		PQclear(session->result);
 		session->result = result;
-		if (PQstatus(session->conn) == CONNECTION_BAD)
-			break;
+		switch (PQresultStatus(result))
+		{
+			case PGRES_TUPLES_OK:
+			case PGRES_COMMAND_OK:
+				break;
+			case PGRES_FATAL_ERROR:
+				report_remote_error(session);
+				break;
+			default:
+				/* COPY would go on forever */
+				ereport(ERROR,
+						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						 errmsg("unexpected kind of answer from peer")));
+		}
 	}
-
-	if (PQresultStatus(session->result) != PGRES_TUPLES_OK &&
-		PQresultStatus(session->result) != PGRES_COMMAND_OK)
-		report_remote_error(session);
 }
 
 static PeerRows *

@@ -300,7 +300,6 @@ table_writer_primary_key(TableWriter *writer)
 static void
 begin_scan(TableWriter *writer, Relation index)
 {
-	MemoryContext oldcontext = MemoryContextSwitchTo(writer->estate->es_query_cxt);
 	int			n_keys = IndexRelationGetNumberOfKeyAttributes(index);
 
 	for (int i = 0; i < n_keys; i++)
@@ -323,7 +322,6 @@ begin_scan(TableWriter *writer, Relation index)
 										  &writer->estate->es_tupleTable);
 	writer->scan = index_beginscan(writer->rel, index, SnapshotSelf, NULL,
 								   n_keys, 0);
-	MemoryContextSwitchTo(oldcontext);
 }
 
 TupleTableSlot *
@@ -331,11 +329,17 @@ table_writer_find(TableWriter *writer, Relation index, Datum *keys, bool *isnull
 {
 	ScanKeyData arguments[INDEX_MAX_KEYS];
 	int			n_keys = IndexRelationGetNumberOfKeyAttributes(index);
+	MemoryContext oldcontext;
 	bool		found;
 
 	table_writer_flush(writer);
 
-	/* The scan is kept because making one costs as much as a lookup. */
+	/*
+	 * The scan is kept because making one costs as much as a lookup.  It
+	 * allocates what it needs when it first needs it, wherever that is, so
+	 * that must be where the scan itself is.
+	 */
+	oldcontext = MemoryContextSwitchTo(writer->estate->es_query_cxt);
 	if (writer->scan != NULL && writer->scan->indexRelation != index)
 	{
 		index_endscan(writer->scan);
@@ -364,5 +368,6 @@ table_writer_find(TableWriter *writer, Relation index, Datum *keys, bool *isnull
 	ExecClearTuple(writer->found);
 	index_rescan(writer->scan, arguments, n_keys, NULL, 0);
 	found = index_getnext_slot(writer->scan, ForwardScanDirection, writer->found);
+	MemoryContextSwitchTo(oldcontext);
 	return found ? writer->found : NULL;
 }

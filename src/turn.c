@@ -71,8 +71,10 @@ append(const struct raft_update *update, const LogEntry *entries)
 
 	for (uint64 i = 0; i < count; i++)
 	{
-		LogEntry	entry = entries[i];
+		LogEntry	entry = {.kind = ENTRY_NOOP};
 
+		if (update->append != RAFT_APPEND_NOOP)
+			entry = entries[i];
 		entry.index = update->append_first + i;
 		if (update->append != RAFT_APPEND_RECEIVED)
 			entry.term = update->append_term;

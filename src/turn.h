@@ -21,8 +21,8 @@ extern void turn_init(uint64 last_index);
 
 /*
  * Take on the duties of an update.  entries are what it appends, from
- * append_first on: their index and term are filled in here; their data is
- * copied.
+ * append_first on (a NOOP has none): their index and term are filled in here;
+ * their data is copied.
  */
 extern void turn_absorb(const struct raft_update *update, const LogEntry *entries);
 
