@@ -18,7 +18,6 @@
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
-#include "executor/spi.h"
 #include "funcapi.h"
 #include "inbox.h"
 #include "lifecycle.h"
@@ -297,20 +296,6 @@ store_raft_admit(PG_FUNCTION_ARGS)
  * ------------------------------------------------------------------------
  */
 
-static bool
-is_empty(void)
-{
-	bool		empty;
-
-	SPI_connect();
-	if (SPI_execute("SELECT FROM store.resources UNION ALL SELECT FROM store.events LIMIT 1",
-					true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read the store's tables");
-	empty = (SPI_processed == 0);
-	SPI_finish();
-	return empty;
-}
-
 static void
 pause_a_little(void)
 {
@@ -411,7 +396,9 @@ wait_until_voter(const pg_uuid_t *cluster_id, uint64 node_id)
 }
 
 /*
- * A node may join if it is a cluster of its own with nothing in it.
+ * A node may join if it is a cluster of its own with nothing in it.  The raft
+ * worker looks again, when nothing can come in between; this is to find out
+ * before the cluster has admitted us.
  */
 static void
 check_may_join(const char *conninfo, const NodeStatus *node, bool same_cluster)
@@ -425,7 +412,7 @@ check_may_join(const char *conninfo, const NodeStatus *node, bool same_cluster)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("cannot join: this node is already a member of another cluster")));
-	if (!is_empty())
+	if (pg_atomic_read_u64(&progress->last_event) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("cannot join: the store of this node is not empty"),

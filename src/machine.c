@@ -152,10 +152,24 @@ machine_end(uint64 applied_index)
 	mark_applied(applied_index);
 }
 
-void
-machine_reset(void)
+bool
+machine_is_empty(void)
 {
-	execute("TRUNCATE store.resources, store.events, store.raft_applied_0, store.raft_applied_1");
+	bool		empty;
+
+	SPI_connect();
+	if (SPI_execute("SELECT FROM store.resources UNION ALL SELECT FROM store.events LIMIT 1",
+					true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the store's tables");
+	empty = (SPI_processed == 0);
+	SPI_finish();
+	return empty;
+}
+
+void
+machine_forget_applied(void)
+{
+	execute("TRUNCATE store.raft_applied_0, store.raft_applied_1");
 	marks_table = 0;
 	n_marks = 0;
 }

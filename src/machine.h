@@ -33,7 +33,10 @@ extern void machine_end(uint64 applied_index);
  */
 extern void machine_apply(const Command *command, uint64 index, Outcome *outcome);
 
-/* Empty every table of the state machine (a node enters another cluster). */
-extern void machine_reset(void);
+/* Is there neither a resource nor an event? */
+extern bool machine_is_empty(void);
+
+/* Start from the beginning of another log; the machine must be empty. */
+extern void machine_forget_applied(void);
 
 #endif							/* STORE_MACHINE_H */

@@ -15,6 +15,7 @@
 #include "request.h"
 #include "roster.h"
 #include "storage/ipc.h"
+#include "turn.h"
 #include "worker.h"
 
 static void
@@ -150,6 +151,22 @@ admin_promote(raft_id id, struct raft_event *event, LogEntry *entry)
 	return true;
 }
 
+/*
+ * Nothing is stored, and nothing is under way that would be.
+ */
+static bool
+is_idle_and_empty(void)
+{
+	bool		empty;
+
+	if (pg_atomic_read_u64(&progress->applied_index) != turn_written())
+		return false;
+	worker_begin("looking for resources");
+	empty = machine_is_empty();
+	worker_commit();
+	return empty;
+}
+
 void
 admin_adopt(const InboxRecord *record)
 {
@@ -177,6 +194,14 @@ admin_adopt(const InboxRecord *record)
 			   NULL, NULL);
 		return;
 	}
+	if (!is_idle_and_empty())
+	{
+		refuse(record, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+			   "cannot join: the store of this node is not empty",
+			   "Joining a cluster would replace its resources and history.",
+			   "Drop and create the extension on this node to empty it.");
+		return;
+	}
 	if (!request_claim(record->slot, record->sequence))
 		return;
 
@@ -184,7 +209,7 @@ admin_adopt(const InboxRecord *record)
 	state.node_id = request->node_id;
 	worker_begin("entering another cluster");
 	log_tables_reset(&state);
-	machine_reset();
+	machine_forget_applied();
 	lifecycle_new_epoch_at_commit();
 	worker_commit();
 	request_answer(record->slot, record->sequence, &answer);

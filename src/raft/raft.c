@@ -297,14 +297,17 @@ compacted(struct raft *node, const struct raft_event *event,
 
 	if (index <= node->log.base_index)
 		return RAFT_STALE;
-	if (index > node->applied_index)
-		return raft_broken(update, "base <= applied",
-						   node->applied_index, index);
+	if (index > node->commit_index)
+		return raft_broken(update, "base <= commit",
+						   node->commit_index, index);
 	if (raft_log_knows(&node->log, index) &&
 		raft_log_term_at(&node->log, index) != term)
 		return raft_broken(update, "the base has its own term",
 						   raft_log_term_at(&node->log, index), term);
 
+	/* Only what is applied is removed, so this may be news of that, too. */
+	if (index > node->applied_index)
+		node->applied_index = index;
 	raft_log_compact(&node->log, index, term);
 	return RAFT_OK;
 }

@@ -200,7 +200,7 @@ raft_on_read(struct raft *node, const struct raft_message *message,
 		count_remote_reads(node) == RAFT_MAX_REMOTE_READS)
 	{
 		reply_to_read(node, update, message->from, message->context, 0);
-		return node->state == RAFT_LEADER ? RAFT_BUSY : RAFT_NOT_LEADER;
+		return RAFT_OK;
 	}
 
 	add_read(node, message->context, message->from, 0);
