@@ -353,8 +353,11 @@ raft_on_proposed(struct raft *node, const struct raft_event *event,
 		return RAFT_STALE;
 	if (count == 0)
 		return RAFT_INVALID;
-	/* Thesis 3.10: nothing new, so that the target can catch up. */
-	if (node->transfer_target != 0)
+	/*
+	 * Thesis 3.10: nothing new, so that the target can catch up.  A leader
+	 * that waits for its own removal to commit will need a successor too.
+	 */
+	if (node->transfer_target != 0 || !raft_is_voter(node, node->self))
 		return RAFT_IN_PROGRESS;
 	if (count > RAFT_MAX_UNCOMMITTED ||
 		node->log.last_index - node->commit_index > RAFT_MAX_UNCOMMITTED - count)
@@ -562,7 +565,7 @@ raft_on_link_down(struct raft *node, raft_id id, struct raft_update *update)
 		return RAFT_OK;
 	}
 	if (slot == RAFT_NO_SLOT || slot == node->self)
-		return RAFT_INVALID;
+		return RAFT_STALE;
 
 	if (node->peers[slot].mode != RAFT_COPY)
 		start_probing(node, &node->peers[slot],

@@ -44,7 +44,8 @@
 /*
  * Add a message to the update, with nothing but its addresses and term.
  * Returns NULL if the update is full; then the message is as good as lost on
- * the way, and what repeats lost messages will repeat this one.
+ * the way, and what repeats lost messages will repeat this one.  And NULL if
+ * the disk failed: such a member has nothing to say.
  */
 struct raft_message *
 raft_message_new(const struct raft *node, struct raft_update *update,
@@ -52,7 +53,7 @@ raft_message_new(const struct raft *node, struct raft_update *update,
 {
 	struct raft_message *message;
 
-	if (update->n_messages == RAFT_MAX_MESSAGES)
+	if (update->n_messages == RAFT_MAX_MESSAGES || node->disk_failed)
 		return NULL;
 
 	message = &update->messages[update->n_messages++];

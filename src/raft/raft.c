@@ -278,13 +278,13 @@ applied(struct raft *node, const struct raft_event *event,
 {
 	raft_index	index = event->u.position.index;
 
-	if (index <= node->applied_index)
-		return RAFT_STALE;
 	if (index > node->commit_index)
 		return raft_broken(update, "applied <= commit",
 						   node->commit_index, index);
 
-	node->applied_index = index;
+	/* A compaction may have told of this, and more, before. */
+	if (index > node->applied_index)
+		node->applied_index = index;
 	return RAFT_OK;
 }
 
@@ -315,16 +315,14 @@ compacted(struct raft *node, const struct raft_event *event,
 /*
  * A durable write failed, and what is on the disk is unknown from here on.  A
  * leader must not count itself nor accept more; a follower must not promise.
- * So the member gives leadership away (an order promises nothing) and is mute
- * until its process starts anew from what the disk then holds.
+ * So the member steps down and is mute (raft_message_new makes nothing) until
+ * its process starts anew from what the disk then holds.
  */
 static enum raft_status
 disk_failed(struct raft *node, struct raft_update *update)
 {
-	if (node->state == RAFT_LEADER)
-		raft_hand_over(node, update);
-	raft_become_follower(node, update, node->term, 0);
 	node->disk_failed = true;
+	raft_become_follower(node, update, node->term, 0);
 	return RAFT_OK;
 }
 

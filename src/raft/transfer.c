@@ -40,13 +40,14 @@ best_successor(const struct raft *node)
 	return best;
 }
 
-/* Leave the term to whoever is best placed to end it, if anybody is. */
+/* Leave the term to whoever is fit to end it, if anybody is. */
 void
 raft_hand_over(struct raft *node, struct raft_update *update)
 {
 	uint32_t	slot = best_successor(node);
 
-	if (slot != RAFT_NO_SLOT)
+	if (slot != RAFT_NO_SLOT &&
+		node->peers[slot].match_index == node->log.last_index)
 		raft_message_new(node, update, RAFT_MSG_TIMEOUT_NOW,
 						 node->config.config.members[slot].id);
 }
