@@ -25,8 +25,8 @@
  * before it says so; and libpq's buffer never shrinks and is moved to its front
  * with every partial write.  libpq gets more only when it has got rid of what
  * it had.  What is not answered yet, in the queue or on its way, is bounded by
- * LINK_QUEUE_SIZE, so a peer that has stopped reading costs that much and no
- * more.
+ * LINK_QUEUE_SIZE and one message, so a peer that has stopped reading costs
+ * that much and no more.
  *
  * A peer that answers with an error (another cluster's id, no permission, its
  * workers not running) keeps its connection, but gets no message for a pause
@@ -61,7 +61,7 @@
 #include "storage/latch.h"
 #include "utils/memutils.h"
 
-/* Bytes of messages that a peer has not yet answered for. */
+/* Unanswered bytes with which a link takes no more. */
 #define LINK_QUEUE_SIZE			(4 * 1024 * 1024)
 
 /* Bytes of messages handed to libpq between two looks at the socket. */
@@ -638,15 +638,18 @@ link_room(Link *link)
 	return LINK_QUEUE_SIZE - link->queued_bytes;
 }
 
-/* A message larger than the queue goes when it has the queue for itself. */
+/*
+ * Any room is enough: the last message may overshoot the bound, so that a
+ * message of any size gets through, and a caller who sends as long as there is
+ * room loses none.
+ */
 bool
 link_send(Link *link, const char *data, Size length)
 {
-	Size		room = link_room(link);
 	MemoryContext caller;
 	LinkMessage *message;
 
-	if (room < length && room < LINK_QUEUE_SIZE)
+	if (link_room(link) == 0)
 	{
 		link->dropped_messages++;
 		return false;
