@@ -24,3 +24,5 @@ unit-test: test/unit/codec_test
 
 unit-clean:
 	rm -f test/unit/codec_test
+
+clean: unit-clean
