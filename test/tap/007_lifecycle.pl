@@ -1,0 +1,197 @@
+# The extension comes and goes while workers run: nothing waits for them, and
+# where a store cannot be, CREATE EXTENSION says so and leaves nothing behind.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Utils;
+use StoreCluster;
+use Test::More;
+
+# Far above what any of this should take; a hang is what it is about.
+my $PROMPT = 60;
+
+my @WORKERS = ('store apply worker', 'store launcher', 'store notify worker', 'store raft worker');
+
+sub workers
+{
+	my ($node) = @_;
+
+	return $node->safe_psql('postgres', q{
+		SELECT string_agg(backend_type, ',' ORDER BY backend_type)
+		FROM pg_stat_activity WHERE backend_type LIKE 'store %'});
+}
+
+# Run SQL under a limit; a statement that waits for a worker runs into it.
+sub is_prompt
+{
+	my ($node, $sql, $name) = @_;
+	my ($ret, $stdout, $stderr) = $node->psql('postgres', $sql, timeout => $PROMPT,
+		timed_out => \my $timed_out);
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	ok($ret == 0 && !$timed_out, $name) or diag($stderr);
+	return;
+}
+
+sub is_refused
+{
+	my ($node, $database, $sql, $pattern, $name) = @_;
+	my ($ret, $stdout, $stderr) = $node->psql($database, "\\set VERBOSITY verbose\n$sql");
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	isnt($ret, 0, "$name: refused");
+	like($stderr, $pattern, "$name: with a reason");
+	like($stderr, qr/HINT:  \S/, "$name: and a hint");
+	return;
+}
+
+sub is_untouched
+{
+	my ($node, $database, $name) = @_;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	is( $node->safe_psql($database, q{
+			SELECT count(*) FROM pg_extension WHERE extname = 'store'
+			UNION ALL SELECT count(*) FROM pg_namespace WHERE nspname = 'store'}),
+		"0\n0", "$name: nothing half-made");
+	return;
+}
+
+#
+# A node on its own.
+#
+my $node = StoreCluster->server('alone', allows_streaming => 1);
+
+$node->safe_psql('postgres', 'CREATE DATABASE other');
+is_refused($node, 'other', 'CREATE EXTENSION store',
+	qr/ERROR:  55000|ERROR:  0A000|ERROR:  \w{5}: .*database/, 'another database than store.database');
+is_untouched($node, 'other', 'another database');
+
+$node->safe_psql('postgres', q{CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'});
+
+$node->safe_psql('postgres', 'CREATE EXTENSION store');
+is( $node->safe_psql('postgres', 'SELECT op FROM store.put(' . StoreCluster::configmap('a', 1) . ')'),
+	'Created', 'a node is ready to use as soon as the extension is there');
+is(workers($node), join(',', @WORKERS), 'its workers are visible');
+
+is_prompt($node, 'DROP DATABASE other', 'DROP DATABASE of another database does not wait for workers');
+is_prompt($node, 'CREATE DATABASE copy TEMPLATE latin ENCODING LATIN1', 'CREATE DATABASE does not either');
+is_prompt($node, 'ALTER DATABASE copy RENAME TO copied', 'nor ALTER DATABASE');
+is_prompt($node, 'VACUUM', 'nor VACUUM');
+is_prompt($node, 'CHECKPOINT', 'nor CHECKPOINT');
+
+is_prompt($node, 'DROP EXTENSION store', 'DROP EXTENSION does not wait for workers');
+is_untouched($node, 'postgres', 'after DROP EXTENSION');
+
+# Rolled back, it never happened.
+$node->safe_psql('postgres', 'CREATE EXTENSION store');
+$node->safe_psql('postgres', 'SELECT store.put(' . StoreCluster::configmap('a', 1) . ')');
+is_prompt($node, 'BEGIN; DROP EXTENSION store; ROLLBACK', 'DROP EXTENSION can be rolled back');
+is( $node->safe_psql('postgres', 'SELECT op FROM store.put(' . StoreCluster::configmap('a', 1) . ')'),
+	'Unchanged', 'and the store is as it was');
+is_prompt($node, 'DROP EXTENSION store', 'dropped again');
+is_prompt($node, 'BEGIN; CREATE EXTENSION store; ROLLBACK', 'CREATE EXTENSION can be rolled back');
+is_untouched($node, 'postgres', 'after the rollback');
+$node->safe_psql('postgres', 'CREATE EXTENSION store');
+is( $node->safe_psql('postgres',
+		'SELECT op FROM store.put(' . StoreCluster::configmap('a', 1) . ')'),
+	'Created', 'a new store is empty');
+
+#
+# Stop, start, crash of one worker.
+#
+{
+	local $ENV{PGCTLTIMEOUT} = $PROMPT;
+	ok($node->stop('fast', fail_ok => 1), 'pg_ctl stop -m fast does not wait for workers');
+}
+$node->start;
+is( $node->safe_psql('postgres', q{SELECT store.get('ConfigMap', 'a', 'default')#>>'{data,value}'}),
+	'1', 'the store is there again after a restart');
+
+for my $worker (@WORKERS)
+{
+	my $pid = $node->safe_psql('postgres',
+		"SELECT pid FROM pg_stat_activity WHERE backend_type = '$worker'");
+
+	$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
+	$node->poll_query_until('postgres', qq{
+		SELECT count(*) = 1 FROM pg_stat_activity
+		WHERE backend_type = '$worker' AND pid <> $pid}) or die;
+	ok($node->poll_query_until('postgres', 'SELECT store.barrier() > 0'),
+		"the store goes on after its $worker was ended");
+}
+
+#
+# A standby never takes part.
+#
+$node->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'base', has_streaming => 1);
+$standby->append_conf('postgresql.conf', 'port = ' . $standby->port);
+$standby->start;
+$node->wait_for_catchup($standby);
+is($standby->safe_psql('postgres', 'SELECT count(*) FROM store.resources'),
+	'1', 'a standby has the rows');
+is($standby->safe_psql('postgres', q{
+	SELECT count(*) FROM pg_stat_activity
+	WHERE backend_type IN ('store raft worker', 'store apply worker', 'store notify worker')}),
+	'0', 'and no worker');
+is_refused($standby, 'postgres', 'SELECT store.put(' . StoreCluster::configmap('b', 1) . ')',
+	qr/ERROR: .*(?:standby|recovery|read-only)/, 'a write on a standby');
+is_prompt($node, 'DROP EXTENSION store', 'DROP EXTENSION with a standby');
+$node->wait_for_catchup($standby);
+is_refused($standby, 'postgres', 'CREATE EXTENSION store',
+	qr/ERROR: .*(?:standby|recovery|read-only)/, 'CREATE EXTENSION on a standby');
+is_untouched($standby, 'postgres', 'a standby');
+$standby->stop;
+$node->stop;
+
+#
+# Without preloading, and with an encoding that cannot hold every name.
+#
+my $bare = StoreCluster->server('bare', preload => 0);
+is_refused($bare, 'postgres', 'CREATE EXTENSION store', qr/ERROR:  55000: /, 'without preloading');
+like(($bare->psql('postgres', 'CREATE EXTENSION store'))[2],
+	qr/HINT: .*shared_preload_libraries/, 'without preloading: the hint names the setting');
+is_untouched($bare, 'postgres', 'without preloading');
+
+$bare->safe_psql('postgres', q{CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'});
+$bare->append_conf('postgresql.conf',
+	"shared_preload_libraries = 'store'\nstore.database = 'latin'\n");
+$bare->restart;
+is_refused($bare, 'latin', 'CREATE EXTENSION store', qr/ERROR: .*UTF8/, 'a database that is not UTF8');
+is_untouched($bare, 'latin', 'a database that is not UTF8');
+
+# A database that is not there is waited for.
+$bare->append_conf('postgresql.conf', "store.database = 'later'\n");
+$bare->restart;
+$bare->safe_psql('postgres', 'CREATE DATABASE later');
+$bare->safe_psql('later', 'CREATE EXTENSION store');
+ok($bare->poll_query_until('later', 'SELECT store.barrier() > 0'),
+	'a database created later becomes a store');
+
+#
+# In a cluster.
+#
+my $cluster = StoreCluster->new;
+my ($one) = $cluster->nodes;
+
+$one->safe_psql('postgres', 'SELECT store.put(' . StoreCluster::configmap('a', 1) . ')');
+for my $member ($cluster->nodes)
+{
+	local $ENV{PGCTLTIMEOUT} = $PROMPT;
+	ok($member->stop('fast', fail_ok => 1), $member->name . ' of a cluster stops promptly');
+	$member->start;
+	$cluster->wait_all_writable;
+}
+is($cluster->status($one, 'problem'), '', 'no problem is left');
+my ($lonely) = $cluster->others($cluster->wait_for_leader);
+is_prompt($lonely, 'DROP EXTENSION store', 'a member can drop the extension');
+for my $member (grep { $_ != $lonely } $cluster->nodes)
+{
+	ok($member->poll_query_until('postgres', 'SELECT store.barrier() > 0'),
+		'and ' . $member->name . ' goes on');
+}
+
+done_testing();
