@@ -459,6 +459,8 @@ refused(struct raft *node, struct raft_update *update, uint32_t slot,
 	struct raft_peer *peer = &node->peers[slot];
 	raft_index	next_index;
 
+	if (message->prev_index == 0)
+		return RAFT_STALE;		/* it refused an earlier term */
 	if (peer->mode == RAFT_COPY)
 		return RAFT_OK;			/* as expected: it is still fetching */
 
@@ -511,8 +513,8 @@ raft_on_append_reply(struct raft *node, const struct raft_message *message,
 	if (node->state != RAFT_LEADER || slot == RAFT_NO_SLOT)
 		return RAFT_STALE;
 	if (message->context > node->round ||
-		(message->accepted ? message->match > node->log.last_index :
-		 message->prev_index == 0 || message->prev_index > node->log.last_index))
+		message->match > node->log.last_index ||
+		message->prev_index > node->log.last_index)
 		return RAFT_INVALID;
 
 	peer = &node->peers[slot];

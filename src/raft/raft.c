@@ -132,10 +132,7 @@ answer_old_term(struct raft *node, const struct raft_message *message,
 			reply = raft_message_new(node, update, RAFT_MSG_APPEND_REPLY,
 									 message->from);
 			if (reply != NULL)
-			{
-				reply->prev_index = message->prev_index;
 				reply->commit = node->commit_index;
-			}
 			break;
 		case RAFT_MSG_VOTE:
 			raft_message_new(node, update, RAFT_MSG_VOTE_REPLY, message->from);

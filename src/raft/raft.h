@@ -171,7 +171,7 @@ struct raft_message
 	 * the first one sent.  SNAPSHOT: the last entry the copy will contain at
 	 * the least.  APPEND_REPLY that does not accept: the prev_index it
 	 * refuses, so that the leader can tell an answer to its last probe from
-	 * the echo of an earlier one.
+	 * the echo of an earlier one; 0 if all it refuses is the term.
 	 */
 	raft_index	prev_index;
 	raft_term	prev_term;
