@@ -22,7 +22,8 @@ WITH (fillfactor = 50);
 COMMENT ON TABLE store.raft_state IS
 	'identity, term and vote of this node, and the base of its Raft log';
 
--- Segments of the Raft log, used in rotation; see src/log_tables.h.
+-- Segments of the Raft log, used in rotation; see src/log_tables.h.  Entries of
+-- up to half a page stay in line: an object of 3 kB costs half as much to read.
 CREATE TABLE store.raft_log_0
 (
 	index bigint PRIMARY KEY,
@@ -30,14 +31,14 @@ CREATE TABLE store.raft_log_0
 	kind smallint NOT NULL,
 	data bytea NOT NULL
 )
-WITH (autovacuum_enabled = off, toast.autovacuum_enabled = off);
+WITH (autovacuum_enabled = off, toast.autovacuum_enabled = off, toast_tuple_target = 4080);
 ALTER TABLE store.raft_log_0 ALTER COLUMN data SET STORAGE EXTERNAL;
 CREATE TABLE store.raft_log_1 (LIKE store.raft_log_0 INCLUDING ALL)
-	WITH (autovacuum_enabled = off, toast.autovacuum_enabled = off);
+	WITH (autovacuum_enabled = off, toast.autovacuum_enabled = off, toast_tuple_target = 4080);
 CREATE TABLE store.raft_log_2 (LIKE store.raft_log_0 INCLUDING ALL)
-	WITH (autovacuum_enabled = off, toast.autovacuum_enabled = off);
+	WITH (autovacuum_enabled = off, toast.autovacuum_enabled = off, toast_tuple_target = 4080);
 CREATE TABLE store.raft_log_3 (LIKE store.raft_log_0 INCLUDING ALL)
-	WITH (autovacuum_enabled = off, toast.autovacuum_enabled = off);
+	WITH (autovacuum_enabled = off, toast.autovacuum_enabled = off, toast_tuple_target = 4080);
 COMMENT ON TABLE store.raft_log_0 IS 'segment of the Raft log';
 COMMENT ON TABLE store.raft_log_1 IS 'segment of the Raft log';
 COMMENT ON TABLE store.raft_log_2 IS 'segment of the Raft log';
