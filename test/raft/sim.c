@@ -117,6 +117,7 @@ start_run(uint64_t seed)
 	sim.committed_config_index = 0;
 	sim.highest_acked = sim.highest_term = sim.n_commands = 0;
 	sim.liveness = sim.done = false;
+	sim.live_configs = 0;
 	sim.failure = SIM_PASSED;
 	sim.failure_text[0] = '\0';
 

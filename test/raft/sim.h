@@ -227,6 +227,7 @@ struct node
 	uint64_t	slow_until;
 
 	struct machine machine;
+	raft_index	told_applied;	/* what the core knows of it */
 	bool		applying;
 	bool		copying;		/* a snapshot is being pulled */
 	struct machine copy;
@@ -424,6 +425,7 @@ struct sim
 
 	/* Phases */
 	bool		liveness;
+	uint32_t	live_configs;	/* the first one proposed in this phase */
 	uint32_t	stage;
 	uint64_t	stage_began_us;
 	uint64_t	liveness_began_us;
@@ -478,6 +480,7 @@ extern uint64_t entry_chain(uint64_t previous, raft_index index,
 							const struct entry *entry);
 extern void registry_reset(void);
 extern void registry_check(raft_index index, const struct entry *entry, bool new);
+extern void registry_forget(const struct log *log, raft_term term);
 extern uint32_t config_add(const struct raft_config *config);
 extern bool config_equal(const struct raft_config *a, const struct raft_config *b);
 extern int	config_find(const struct raft_config *config, raft_id id);

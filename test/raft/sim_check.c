@@ -39,7 +39,8 @@ check_hard_state(const struct node *node, const struct raft_event *event,
 	if (update->n_messages > RAFT_MAX_MESSAGES || update->n_reads > RAFT_MAX_READS)
 		fail(SIM_CONTRACT, "node %u: an update overflows", slot);
 	if (node->muted && (update->save_vote || update->truncate_from != 0 ||
-						update->append != RAFT_APPEND_NONE || update->n_messages > 0))
+						update->append != RAFT_APPEND_NONE ||
+						(update->n_messages > 0 && event->type != RAFT_DISK_FAILED)))
 		fail(SIM_CONTRACT, "node %u has duties after its disk failed", slot);
 	if (event->type == RAFT_DISK_FAILED && update->state == RAFT_LEADER)
 		fail(SIM_CONTRACT, "node %u stays leader although its disk failed", slot);
@@ -241,7 +242,8 @@ check_message(const struct node *node, const struct raft_event *event,
 		fail(SIM_CONTRACT, "node %u: message from %llu to %llu", slot, LLU(message->from),
 			 LLU(message->to));
 	if (message->term != node->term && message->type != RAFT_MSG_PREVOTE &&
-		!(message->type == RAFT_MSG_PREVOTE_REPLY && message->accepted))
+		!(message->type == RAFT_MSG_PREVOTE_REPLY && message->accepted) &&
+		!(message->type == RAFT_MSG_READ_REPLY && message->commit == 0))
 		fail(SIM_CONTRACT, "node %u of term %llu sends %s of term %llu", slot, LLU(node->term),
 			 message_name(message->type), LLU(message->term));
 	if ((message->type == RAFT_MSG_APPEND || message->type == RAFT_MSG_SNAPSHOT ||
@@ -278,7 +280,10 @@ check_message(const struct node *node, const struct raft_event *event,
 				check_acknowledgement(node, message);
 			break;
 		case RAFT_MSG_TIMEOUT_NOW:
-			if (!log_holds(&to->disk, node->log.last, log_chain(&node->log, node->log.last)))
+			/* One that leaves with this step hands over to the best there is. */
+			if (node->state == RAFT_LEADER &&
+				!log_holds(&to->disk, node->log.last,
+						   log_chain(&node->log, node->log.last)))
 				fail(SIM_CONTRACT, "node %u hands over to %llu, which has not caught up", slot,
 					 LLU(message->to));
 			break;
@@ -317,6 +322,29 @@ check_core(const struct node *node, const struct raft_update *update)
 	}
 }
 
+/*
+ * The newest configuration known to be committed: that at the commit index, or
+ * a later one if a still later one was seen, for it was proposed on top of it.
+ */
+static void
+check_committed_config(const struct node *node)
+{
+	const struct raft_config_entry *entry = raft_committed_config(&node->raft);
+	raft_index	index;
+	uint32_t	config = log_config_at(&node->log, node->commit, &index);
+
+	if (entry->index > node->log.base)
+	{
+		if (entry->index < index || entry->index > sim.n_committed)
+			fail(SIM_CONTRACT, "node %u: its committed configuration is of entry %llu, not %llu",
+				 node->slot + 1, LLU(entry->index), LLU(index));
+		config = log_config_at(&node->log, entry->index, &index);
+	}
+	if (!config_equal(&entry->config, &sim.configs[config]))
+		fail(SIM_CONTRACT, "node %u: its committed configuration is not that of entry %llu",
+			 node->slot + 1, LLU(entry->index));
+}
+
 /* The core's view of the configurations, against the log; after the step. */
 void
 check_config(struct node *node, bool announced)
@@ -344,10 +372,7 @@ check_config(struct node *node, bool announced)
 		node->voter_before = at >= 0 && sim.configs[before].members[at].role == RAFT_VOTER;
 	}
 
-	config = log_config_at(&node->log, node->commit, &index);
-	if (!config_equal(&raft_committed_config(&node->raft)->config, &sim.configs[config]))
-		fail(SIM_CONTRACT, "node %u: its committed configuration is of entry %llu, not of %llu",
-			 node->slot + 1, LLU(index), LLU(raft_committed_config(&node->raft)->index));
+	check_committed_config(node);
 }
 
 /* Messages of the core's own making are never nonsense. */
@@ -367,8 +392,10 @@ check_status(const struct node *node, const struct raft_event *event, enum raft_
 			/* A message that asks for something can be refused like an event. */
 			fine = status != RAFT_INVALID;
 			break;
-		case RAFT_DURABLE:
 		case RAFT_LINK_DOWN:
+			fine = true;		/* transports outlive memberships */
+			break;
+		case RAFT_DURABLE:
 			break;
 		default:
 			fine = status == RAFT_OK || node->muted;

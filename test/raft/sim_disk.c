@@ -143,7 +143,8 @@ void
 disk_compact(struct node *node)
 {
 	struct raft_event event = {.type = RAFT_COMPACTED};
-	raft_index	to = node->disk_machine.index;
+	raft_index	to = node->disk_machine.index < node->told_applied ?
+		node->disk_machine.index : node->told_applied;
 	raft_index	keep = random_below(1 + sim.options.compact_after / 2);
 
 	if (sim.options.compact_after == 0 || node->muted ||
@@ -208,6 +209,7 @@ disk_install(struct node *node)
 	inbox_overtake(node, copy->index + 1);
 	node->machine = *copy;
 	node->disk_machine = *copy;
+	node->told_applied = copy->index;
 	sim.stats.snapshots++;
 	event.u.snapshot.index = copy->index;
 	event.u.snapshot.term = copy->term;
@@ -269,6 +271,7 @@ disk_restore(struct node *node)
 	log_copy(&node->log, &node->disk);
 	node->synced = node->disk.last;
 	node->machine = node->disk_machine;
+	node->told_applied = node->machine.index;
 	for (i = node->disk.base + 1; i <= node->disk.last; i++)
 	{
 		if (i > node->disk.base + 1 && node->disk.e[i].term == node->disk.e[i - 1].term)

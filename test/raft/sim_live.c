@@ -107,6 +107,7 @@ live_start(void)
 
 	trace("---- liveness phase");
 	sim.liveness = true;
+	sim.live_configs = sim.n_configs;
 	sim.options.loss = sim.options.duplication = sim.options.straggler = 0;
 	sim.options.crash_in_flush = 0;
 	if (sim.options.delay_max_us > election_us() / 40)
@@ -141,6 +142,9 @@ live_start(void)
 			node_crash(node);
 		if (!node->up && !node->retired)
 			node_start(node);
+		trace("n%u: %s, %s", node->slot + 1, node->retired ? "retired" :
+			  node->healed ? "healed" : "left out",
+			  config_find(&sim.configs[sim.committed_config], i + 1) < 0 ? "no member" : "member");
 		if (!node->healed)
 			leave_out(node);
 	}
@@ -220,8 +224,12 @@ propose_guest(int role)
 		config.members[config.n_members].id = sim.guest;
 		config.members[config.n_members++].role = RAFT_LEARNER;
 	}
-	else if (role == RAFT_VOTER && at >= 0 && leader->promotable == sim.guest)
+	else if (role == RAFT_VOTER && leader->promotable != 0)
+	{
+		/* Others may have their turn first. */
+		at = config_find(&config, leader->promotable);
 		config.members[at].role = RAFT_VOTER;
+	}
 	else if (role == -1 && at >= 0)
 	{
 		config.n_members--;

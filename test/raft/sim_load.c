@@ -65,7 +65,7 @@ load_write(struct node *node, uint32_t count)
 	uint32_t	number;
 	uint32_t	i;
 
-	if (sim.highest_index + count > MAX_INDEX / 2)
+	if (!sim.liveness && sim.highest_index + count > MAX_INDEX / 2)
 		return;
 	sim.n_commands += count;
 	sim.origin = grow(sim.origin, &origin_room, (uint32_t) sim.n_commands, sizeof(uint8_t));
@@ -119,7 +119,7 @@ load_client(void)
 		return;
 	if (random_chance(sim.options.reads))
 		load_read(node);
-	else if (random_chance(sim.options.burst))
+	else if (!sim.liveness && random_chance(sim.options.burst))
 		load_write(node, (uint32_t) random_between(500, 6000));
 	else
 		load_write(node, (uint32_t) random_between(1, random_chance(200) ? 40 : 3));

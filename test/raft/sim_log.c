@@ -170,6 +170,26 @@ registry_check(raft_index index, const struct entry *entry, bool new)
 	sim.stats.entries++;
 }
 
+/*
+ * A sole voter leads at once.  If it crashes before its term is on disk, nobody
+ * has heard of that term, and it may lead in it again with other entries.
+ */
+void
+registry_forget(const struct log *log, raft_term term)
+{
+	raft_index	index;
+
+	for (index = log->last; index > log->base && log->e[index].term >= term; index--)
+	{
+		uint32_t   *at = &sim.registry[index];
+
+		while (*at != 0 && sim.registered[*at].term != term)
+			at = &sim.registered[*at].next;
+		if (*at != 0)
+			*at = sim.registered[*at].next;
+	}
+}
+
 uint32_t
 config_add(const struct raft_config *config)
 {

@@ -214,8 +214,16 @@ drop_list(struct list *list)
 void
 node_crash(struct node *node)
 {
+	raft_term	term;
+
 	trace("n%u crashes%s", node->slot + 1, node->flushing ? " in the middle of a flush" : "");
 	disk_crashed(node);
+	for (term = node->disk_term + 1; term <= node->term; term++)
+		if (sim.leader_of[term] == node->slot + 1)
+		{
+			registry_forget(&node->log, term);
+			sim.leader_of[term] = 0;
+		}
 	node->up = false;
 	node->life++;
 	node->state = RAFT_FOLLOWER;
@@ -337,6 +345,8 @@ step_item(struct node *node, struct item *item)
 			event.u.read.id = item->a;
 			break;
 		case ITEM_CONFIG:
+			if (item->a < sim.live_configs)
+				return;			/* of an operator who has left */
 			event.type = RAFT_CONFIG_PROPOSED;
 			event.u.config = sim.configs[item->a];
 			value = item->a;
@@ -362,6 +372,8 @@ step_item(struct node *node, struct item *item)
 		case ITEM_APPLIED:
 			event.type = RAFT_APPLIED;
 			event.u.position.index = item->a;
+			if (item->a > node->told_applied)
+				node->told_applied = item->a;
 			break;
 		case ITEM_LINK_DOWN:
 			event.type = RAFT_LINK_DOWN;
@@ -460,6 +472,8 @@ node_flushed(struct node *node)
 		event.type = RAFT_DISK_FAILED;
 		node->muted = true;
 		node_step(node, &event, NULL, 0);
+		drop_list(&node->before_flush);
+		drop_list(&node->after_flush);
 		event_push(sim.now_us + random_gap((uint64_t) sim.options.raft.election_timeout_ms * 2000),
 				   EV_RESTART, node->slot, node->life);
 		end_turn(node);

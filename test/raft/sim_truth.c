@@ -35,9 +35,8 @@ check_leaving(const struct node *node, const struct raft_message *message)
 	raft_id		vote = grant ? message->to : slot;
 	uint8_t    *voted = &sim.voted_for[node->slot][message->term < MAX_TERM ? message->term : 0];
 
-	if (message->type == RAFT_MSG_PREVOTE ||
-		(message->type == RAFT_MSG_PREVOTE_REPLY && message->accepted))
-		return;
+	if (message->type == RAFT_MSG_PREVOTE || message->type == RAFT_MSG_PREVOTE_REPLY)
+		return;					/* they promise nothing */
 	if (message->term > node->disk_term)
 		fail(SIM_CONTRACT, "node %u sends %s of term %llu, on disk is %llu", slot,
 			 message_name(message->type), LLU(message->term), LLU(node->disk_term));
