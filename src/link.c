@@ -35,11 +35,15 @@
  * opens and then accepts nothing is no success.
  *
  * A peer that is stopped but whose kernel is alive keeps the connection open
- * and answers nothing.  TCP does not notice; LINK_STALL_LIMIT_MS does.
+ * and answers nothing.  As long as its receive buffer is not full, TCP does not
+ * notice; LINK_STALL_LIMIT_MS does.
  *
- * Known property: libpq resolves host names in PQconnectStartParams() and waits
- * for the name server there (and for the LDAP server, if a service file names
- * one).  With a numeric address, hostaddr or a socket directory nothing waits.
+ * Known property: libpq resolves host names while it starts to connect, or
+ * turns to the next host, and waits for the name server (and for the LDAP
+ * server, if a service file names one).  With a numeric address, hostaddr or a
+ * socket directory nothing waits.  The delay cannot be cut short, only kept
+ * rare: the pause after a failure is a multiple of it, and the log says
+ * what it comes from.
  *
  * Memory: the link and its messages are in a context of its own.  The PGconn
  * is malloc'd, so a callback of that context closes it.  A connection counts as
@@ -51,11 +55,13 @@
  */
 #include "link.h"
 
+#include <limits.h>
+
 #include "catalog/pg_type_d.h"
 #include "conninfo.h"
 #include "lib/ilist.h"
 #include "libpq-fe.h"
-#include "mb/pg_wchar.h"
+#include "peer_error.h"
 #include "portability/instr_time.h"
 #include "storage/fd.h"
 #include "storage/latch.h"
@@ -70,6 +76,14 @@
 /* Pause after the first failure; doubled with each further one. */
 #define LINK_MIN_PAUSE_MS		100
 #define LINK_MAX_PAUSE_MS		2000
+
+/*
+ * A delay in libpq that is worth telling, and how much of our time such delays
+ * may take: one part in so many.
+ */
+#define LINK_LONG_DELAY_MS		200
+#define LINK_DELAY_FACTOR		20
+#define LINK_MAX_DELAY_PAUSE_MS	60000
 
 /* A peer that answers none of the messages on their way for so long is lost. */
 #define LINK_STALL_LIMIT_MS		30000
@@ -127,6 +141,10 @@ struct Link
 	bool		refused;		/* the first in flight has met an error, and
 								 * its Sync is still to come */
 
+	int			delay_ms;		/* what libpq has kept us waiting for, in the
+								 * latest attempt to connect */
+	bool		delay_logged;	/* since the link was last up */
+
 	bool		wanted;			/* somebody asked while we could not send */
 	int			n_failures;		/* since a message was last accepted */
 	int64		pause_until;	/* no attempt (DOWN), no message (UP) before */
@@ -153,79 +171,14 @@ link_clock_ms(void)
 	return (int64) INSTR_TIME_GET_MILLISEC(now);
 }
 
-/*
- * Copy a message as one line: blanks and line breaks folded, cut at a
- * character's end.  What the peer says before it knows our encoding may be in
- * any.
- */
-static void
-fold_text(char *to, const char *from)
-{
-	int			length = 0;
-	bool		blank = false;
-
-	for (; *from != '\0' && length < sizeof(LinkError) - 2; from++)
-	{
-		if (isspace((unsigned char) *from))
-		{
-			blank = (length > 0);
-			continue;
-		}
-		if (blank)
-			to[length++] = ' ';
-		blank = false;
-		to[length++] = *from;
-	}
-	to[length] = '\0';
-
-	length = pg_mbcliplen(to, length, length);
-	to[length] = '\0';
-	if (!pg_verifymbstr(to, length, true))
-	{
-		for (char *c = to; *c != '\0'; c++)
-		{
-			if (IS_HIGHBIT_SET(*c))
-				*c = '?';
-		}
-	}
-}
-
-/* Describe an error that the peer has sent. */
-static void
-fold_result_error(char *to, const PGresult *result)
-{
-	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-
-	if (message != NULL && sqlstate != NULL)
-	{
-		char	   *text = psprintf("%s: %s", sqlstate, message);
-
-		fold_text(to, text);
-		pfree(text);
-	}
-	else
-		fold_text(to, PQresultErrorMessage(result));
-}
-
-/* Does the session there end with this message? */
-static bool
-is_farewell(const PGresult *result)
-{
-	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
-
-	return severity != NULL &&
-		(strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
-}
-
 /* libpq's notice receiver, which also gets what a dying idle session says. */
 static void
 link_notice(void *arg, const PGresult *result)
 {
 	Link	   *link = (Link *) arg;
 
-	if (is_farewell(result))
-		fold_result_error(link->farewell, result);
+	if (peer_error_is_farewell(result))
+		peer_error_describe(link->farewell, sizeof(LinkError), result);
 }
 
 /*
@@ -248,10 +201,27 @@ static void
 link_pause(Link *link)
 {
 	int			doublings = Min(link->n_failures, 10);
+	int			pause_ms = Min(LINK_MIN_PAUSE_MS << doublings, LINK_MAX_PAUSE_MS);
+	int			delay_ms = Min(link->delay_ms, LINK_MAX_DELAY_PAUSE_MS / LINK_DELAY_FACTOR);
 
 	link->n_failures++;
-	link->pause_until = link_clock_ms() +
-		Min(LINK_MIN_PAUSE_MS << doublings, LINK_MAX_PAUSE_MS);
+	link->pause_until = link_clock_ms() + Max(pause_ms, delay_ms * LINK_DELAY_FACTOR);
+}
+
+/* libpq returns from a step of connecting that began at start. */
+static void
+link_count_delay(Link *link, int64 start)
+{
+	int			delay_ms = (int) Min(link_clock_ms() - start, INT_MAX / 2);
+
+	link->delay_ms = Max(link->delay_ms, delay_ms);
+	if (delay_ms < LINK_LONG_DELAY_MS || link->delay_logged)
+		return;
+	link->delay_logged = true;
+	ereport(LOG,
+			(errmsg("connecting to member " UINT64_FORMAT " has stopped this worker for %d ms",
+					link->peer_id, delay_ms),
+			 errhint("If a name server is slow, give the members' addresses as numbers, or add hostaddr.")));
 }
 
 static void
@@ -303,7 +273,7 @@ link_fail(Link *link, const char *reason)
 {
 	bool		was_up = (link->state == LINK_UP);
 
-	fold_text(link->last_error, reason);
+	peer_error_fold(link->last_error, sizeof(LinkError), reason);
 	link_close(link);
 	link_pause(link);
 	link_log_error(link, was_up ?
@@ -321,7 +291,7 @@ link_lost(Link *link)
 {
 	LinkError	reason;
 
-	fold_text(reason, PQerrorMessage(link->conn));
+	peer_error_fold(reason, sizeof(LinkError), PQerrorMessage(link->conn));
 	if (link->state != LINK_CONNECTING)
 		link_take_results(link);
 	if (link->conn != NULL)
@@ -332,7 +302,7 @@ link_lost(Link *link)
 static void
 link_refused(Link *link, const PGresult *result)
 {
-	fold_result_error(link->last_error, result);
+	peer_error_describe(link->last_error, sizeof(LinkError), result);
 	link->refused = true;
 
 	/* Messages behind a refused one say nothing new. */
@@ -356,6 +326,7 @@ link_open(Link *link)
 
 	Assert(link->state == LINK_DOWN && link->conn == NULL);
 	link->wanted = false;
+	link->delay_ms = 0;
 	link->farewell[0] = '\0';
 
 	scratch = AllocSetContextCreate(link->context, "store link options",
@@ -371,7 +342,10 @@ link_open(Link *link)
 		link_fail(link, "too many open files on this server");
 	else
 	{
+		int64		start = link_clock_ms();
+
 		link->conn = PQconnectStartParams(options.keywords, options.values, 0);
+		link_count_delay(link, start);
 		if (link->conn == NULL)
 		{
 			ReleaseExternalFD();
@@ -414,6 +388,8 @@ link_established(Link *link)
 {
 	link->state = LINK_UP;
 	link->pause_until = 0;
+	link->delay_ms = 0;
+	link->delay_logged = false;
 	link->last_error[0] = '\0';
 	link->logged_error[0] = '\0';
 	ereport(LOG,
@@ -465,15 +441,15 @@ link_take_result(Link *link, const PGresult *result)
 			break;
 
 		case PGRES_FATAL_ERROR:
-			if (is_farewell(result))
-				fold_result_error(link->farewell, result);
+			if (peer_error_is_farewell(result))
+				peer_error_describe(link->farewell, sizeof(LinkError), result);
 			else if (PQstatus(link->conn) == CONNECTION_BAD)
 				link->refused = true;	/* libpq's own words; see link_lost() */
 			else if (link->state == LINK_PREPARING)
 			{
 				LinkError	reason;
 
-				fold_result_error(reason, result);
+				peer_error_describe(reason, sizeof(LinkError), result);
 				link_fail(link, reason);
 			}
 			else
@@ -515,7 +491,10 @@ link_take_results(Link *link)
 static void
 link_poll(Link *link)
 {
+	int64		start = link_clock_ms();
 	PostgresPollingStatusType status = PQconnectPoll(link->conn);
+
+	link_count_delay(link, start);
 
 	/* See link_socket_changed() */
 	link->socket_changed = true;

@@ -28,7 +28,7 @@ typedef struct PeerRows
 /*
  * Connect to a member, run one statement there, disconnect.  Parameters and
  * results are text, in the encoding of this database; a parameter may be
- * NULL.  The same statement is given up on both sides after timeout_ms.
+ * NULL.  The statement is given up on both sides after timeout_ms.
  *
  * Whatever goes wrong is an ERROR: an error of the statement with the SQLSTATE
  * and the words of the other side, everything else with
