@@ -47,128 +47,20 @@
  *
  *-------------------------------------------------------------------------
  */
-#include <stdarg.h>
+#include "trace.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "raft.h"
-
-#define MAX_NODES		9
-#define MAX_LOG			4096
-#define MAX_QUEUE		512
-#define MAX_OUTPUT		65536
-#define ELECTION_MS		1000
-#define HEARTBEAT_MS	100
-
-struct entry
-{
-	raft_term	term;
-	bool		is_config;
-	struct raft_config config;
-};
-
-/* What a disk holds, or what is to be written to it. */
-struct disk
-{
-	raft_term	term;
-	raft_id		vote;
-	raft_index	base;
-	raft_term	base_term;
-	struct raft_config_entry base_config;
-	raft_index	last;
-	raft_index	applied;
-	struct entry log[MAX_LOG];
-};
-
-struct node
-{
-	bool		exists;
-	bool		up;
-	bool		held;			/* the disk keeps writing */
-	struct raft raft;
-	struct disk written;		/* what the member asked for */
-	struct disk durable;		/* what a crash leaves */
-	enum raft_state state;		/* as last printed */
-	raft_id		leader;
-	uint32_t	n_waiting;		/* messages that wait for the flush */
-	struct raft_message waiting[MAX_QUEUE];
-};
-
-struct packet
-{
-	struct raft_event event;
-	struct entry *entries;
-};
-
-struct way
-{
-	uint32_t	count;
-	struct packet packets[MAX_QUEUE];
-};
-
-static struct node nodes[MAX_NODES + 1];
-static struct way ways[MAX_NODES + 1][MAX_NODES + 1];
-static struct raft_update update;
-static bool is_cut[MAX_NODES + 1][MAX_NODES + 1];
-static uint64_t now_ms;
-static char output[MAX_OUTPUT];
-static size_t output_length;
 static const char *file_name;
 static int	line_number;
 
-static const char *const state_names[] = {
-	"detached", "follower", "pre-candidate", "candidate", "leader"
-};
-static const char *const status_names[] = {
-	"ok", "not leader", "busy", "not ready", "in progress", "invalid", "stale",
-	"BROKEN"
-};
-
-static void
+void
 fail(const char *what)
 {
 	fprintf(stderr, "%s:%d: %s\n", file_name, line_number, what);
 	exit(2);
-}
-
-/* Add a line of output. */
-static void
-say(const char *format,...)
-{
-	va_list		arguments;
-	int			length;
-
-	output_length += (size_t) snprintf(output + output_length,
-									   MAX_OUTPUT - output_length, "  ");
-	va_start(arguments, format);
-	length = vsnprintf(output + output_length, MAX_OUTPUT - output_length,
-					   format, arguments);
-	va_end(arguments);
-	output_length += (size_t) length;
-	if (output_length + 4 >= MAX_OUTPUT)
-		fail("too much output");
-	output[output_length++] = '\n';
-	output[output_length] = '\0';
-}
-
-#define U(x) ((unsigned long long) (x))
-
-static const char *
-config_text(const struct raft_config *config)
-{
-	static char text[256];
-	size_t		length = 0;
-	uint32_t	i;
-
-	text[0] = '\0';
-	for (i = 0; i < config->n_members; i++)
-		length += (size_t) snprintf(text + length, sizeof(text) - length,
-									"%s%llu%c", i > 0 ? "," : "",
-									U(config->members[i].id),
-									config->members[i].role == RAFT_VOTER ?
-									'v' : 'l');
-	return length > 0 ? text : "nobody";
 }
 
 static struct raft_config
@@ -187,432 +79,6 @@ parse_config(const char *text)
 		text += *text == ',';
 	}
 	return config;
-}
-
-/* The entries first..last of a member's log, as runs of equal term. */
-static const char *
-range_text(const struct disk *disk, raft_index first, raft_index last)
-{
-	static char text[512];
-	size_t		length = 0;
-
-	text[0] = '\0';
-	while (first <= last)
-	{
-		raft_term	term = disk->log[first].term;
-		raft_index	end = first;
-
-		while (end < last && disk->log[end + 1].term == term)
-			end++;
-		length += (size_t) snprintf(text + length, sizeof(text) - length,
-									length > 0 ? ", %llu.%llu" : "%llu.%llu",
-									U(first), U(term));
-		if (end > first)
-			length += (size_t) snprintf(text + length, sizeof(text) - length,
-										"-%llu.%llu", U(end), U(term));
-		first = end + 1;
-	}
-	return text;
-}
-
-static void
-say_message(const struct raft_message *m, const struct disk *from)
-{
-	static const char *const names[] = {
-		"pre-vote", "pre-vote reply", "vote", "vote reply", "append",
-		"append reply", "read", "read reply", "timeout now", "snapshot",
-		"snapshot reply"
-	};
-	char		text[512];
-	size_t		length = 0;
-
-#define ADD(...) \
-	(length += (size_t) snprintf(text + length, sizeof(text) - length, __VA_ARGS__))
-
-	ADD("%llu>%llu %s", U(m->from), U(m->to), names[m->type]);
-	ADD(" term %llu", U(m->term));
-	switch (m->type)
-	{
-		case RAFT_MSG_PREVOTE:
-		case RAFT_MSG_VOTE:
-			ADD(" last %llu.%llu%s", U(m->prev_index), U(m->prev_term),
-				m->transfer ? " by transfer" : "");
-			break;
-		case RAFT_MSG_PREVOTE_REPLY:
-		case RAFT_MSG_VOTE_REPLY:
-			ADD(m->accepted ? " granted" : " refused");
-			break;
-		case RAFT_MSG_APPEND:
-			ADD(" after %llu.%llu", U(m->prev_index), U(m->prev_term));
-			if (m->n_entries > 0)
-				ADD(": %s", range_text(from, m->prev_index + 1,
-									   m->prev_index + m->n_entries));
-			ADD(" commit %llu round %llu", U(m->commit), U(m->context));
-			break;
-		case RAFT_MSG_APPEND_REPLY:
-			if (m->accepted)
-				ADD(" match %llu", U(m->match));
-			else
-				ADD(" refuses %llu try %llu.%llu", U(m->prev_index),
-					U(m->hint_index), U(m->hint_term));
-			ADD(" round %llu", U(m->context));
-			break;
-		case RAFT_MSG_READ:
-			break;
-		case RAFT_MSG_READ_REPLY:
-			ADD(m->commit > 0 ? " index %llu" : " refused", U(m->commit));
-			break;
-		case RAFT_MSG_TIMEOUT_NOW:
-			break;
-		case RAFT_MSG_SNAPSHOT:
-			ADD(" at least %llu.%llu", U(m->prev_index), U(m->prev_term));
-			break;
-		case RAFT_MSG_SNAPSHOT_REPLY:
-			ADD(" match %llu", U(m->match));
-			break;
-	}
-	if (m->after_flush)
-		ADD(" (after flush)");
-	say("%s", text);
-#undef ADD
-}
-
-/* Put a message on its way, with the entries it covers. */
-static void
-post(const struct raft_message *message)
-{
-	const struct disk *disk = &nodes[message->from].written;
-	struct way *way;
-	struct packet *packet;
-	uint32_t	i;
-
-	if (message->to == 0 || message->to > MAX_NODES)
-		fail("message to nobody");
-	way = &ways[message->from][message->to];
-	if (is_cut[message->from][message->to])
-		return;
-	if (way->count == MAX_QUEUE)
-		fail("too many messages on one way");
-
-	packet = &way->packets[way->count++];
-	memset(packet, 0, sizeof(*packet));
-	packet->event.type = RAFT_RECEIVED;
-	packet->event.u.received.message = *message;
-	if (message->n_entries == 0)
-		return;
-
-	packet->entries = calloc(message->n_entries, sizeof(struct entry));
-	for (i = 0; i < message->n_entries; i++)
-	{
-		raft_index	index = message->prev_index + 1 + i;
-		struct raft_config_entry *configs = packet->event.u.received.configs;
-
-		packet->entries[i] = disk->log[index];
-		if (!disk->log[index].is_config)
-			continue;
-		if (packet->event.u.received.n_configs == 2)
-			configs[0] = configs[--packet->event.u.received.n_configs];
-		configs[packet->event.u.received.n_configs].index = index;
-		configs[packet->event.u.received.n_configs++].config =
-			disk->log[index].config;
-	}
-}
-
-static void step(struct node *node, struct raft_event *event,
-				 const struct entry *entries);
-
-/* Duties 3 to 5: the disk is done. */
-static void
-flush(struct node *node)
-{
-	struct raft_event event;
-	raft_index	last = node->written.last;
-	uint32_t	i;
-
-	memcpy(&node->durable, &node->written, sizeof(node->durable));
-	for (i = 0; i < node->n_waiting; i++)
-		post(&node->waiting[i]);
-	node->n_waiting = 0;
-
-	if (last > raft_durable_index(&node->raft))
-	{
-		memset(&event, 0, sizeof(event));
-		event.type = RAFT_DURABLE;
-		event.u.position.index = last;
-		event.u.position.term = node->written.log[last].term;
-		step(node, &event, NULL);
-	}
-}
-
-static void
-apply(struct node *node)
-{
-	raft_index	index = update.commit_index;
-	struct raft_event event;
-
-	if (index > node->durable.last)
-		index = node->durable.last;
-	if (index > raft_durable_index(&node->raft))
-		index = raft_durable_index(&node->raft);
-	if (index <= node->written.applied)
-		return;
-
-	say("%llu applies %s", U(node->raft.id),
-		range_text(&node->written, node->written.applied + 1, index));
-	node->written.applied = index;
-	node->durable.applied = index;
-	memset(&event, 0, sizeof(event));
-	event.type = RAFT_APPLIED;
-	event.u.position.index = index;
-	step(node, &event, NULL);
-}
-
-static void
-write_log(struct node *node, const struct raft_event *event,
-		  const struct entry *entries)
-{
-	static const char *const verbs[] = {
-		"", "takes over", "appends", "appends configuration", "appends no-op"
-	};
-	struct disk *disk = &node->written;
-	raft_index	index;
-
-	if (update.truncate_from != 0)
-	{
-		say("%llu removes %s", U(node->raft.id),
-			range_text(disk, update.truncate_from, disk->last));
-		disk->last = update.truncate_from - 1;
-	}
-	if (update.append == RAFT_APPEND_NONE)
-		return;
-	if (update.append_first != disk->last + 1 || update.append_last >= MAX_LOG)
-		fail("the append does not fit the log");
-
-	for (index = update.append_first; index <= update.append_last; index++)
-	{
-		struct entry *entry = &disk->log[index];
-
-		memset(entry, 0, sizeof(*entry));
-		entry->term = update.append_term;
-		if (update.append == RAFT_APPEND_RECEIVED)
-			*entry = entries[index - event->u.received.message.prev_index - 1];
-		else if (update.append == RAFT_APPEND_CONFIG)
-		{
-			entry->is_config = true;
-			entry->config = event->u.config;
-		}
-	}
-	disk->last = update.append_last;
-	say("%llu %s %s", U(node->raft.id), verbs[update.append],
-		range_text(disk, update.append_first, update.append_last));
-}
-
-/* One step, and the duties that follow from it, in their order. */
-static void
-step(struct node *node, struct raft_event *event, const struct entry *entries)
-{
-	raft_id		id = node->raft.id;
-	raft_index	commit = node->raft.commit_index;
-	enum raft_status status;
-	uint32_t	i;
-
-	event->now_ms = now_ms;
-	event->random = id * 10;
-	status = raft_step(&node->raft, event, &update);
-	if (status == RAFT_BROKEN)
-		say("%llu BROKEN: %s, %llu against %llu", U(id), update.violation.rule,
-			U(update.violation.expected), U(update.violation.found));
-	else if (status != RAFT_OK)
-		say("%llu: %s", U(id), status_names[status]);
-
-	if (update.state != node->state)
-		say("%llu becomes %s in term %llu", U(id), state_names[update.state],
-			U(update.term));
-	if (update.leader != node->leader && update.leader != id &&
-		update.leader != 0)
-		say("%llu follows %llu", U(id), U(update.leader));
-	node->state = update.state;
-	node->leader = update.leader;
-	if (update.save_vote)
-	{
-		node->written.term = update.term;
-		node->written.vote = update.vote;
-		if (update.vote != 0)
-			say("%llu saves term %llu, vote for %llu", U(id), U(update.term),
-				U(update.vote));
-		else
-			say("%llu saves term %llu", U(id), U(update.term));
-	}
-	write_log(node, event, entries);
-	if (update.config_changed)
-		say("%llu uses configuration %s", U(id),
-			config_text(&raft_config(&node->raft)->config));
-	for (i = 0; i < update.n_reads; i++)
-	{
-		if (update.reads[i].index != 0)
-			say("%llu answers read %llu: index %llu", U(id),
-				U(update.reads[i].id), U(update.reads[i].index));
-		else
-			say("%llu drops read %llu", U(id), U(update.reads[i].id));
-	}
-	if (update.commit_index != commit)
-		say("%llu commits up to %llu", U(id), U(update.commit_index));
-	if (update.snapshot_from != 0)
-		say("%llu needs a copy from %llu", U(id), U(update.snapshot_from));
-	if (update.lost_data != 0)
-		say("%llu reports that %llu lost data", U(id), U(update.lost_data));
-	for (i = 0; i < update.n_messages; i++)
-	{
-		say_message(&update.messages[i], &node->written);
-		if (!update.messages[i].after_flush)
-			post(&update.messages[i]);
-		else if (node->n_waiting == MAX_QUEUE)
-			fail("too many messages wait for the flush");
-		else
-			node->waiting[node->n_waiting++] = update.messages[i];
-	}
-	if (!node->held && event->type != RAFT_DISK_FAILED)
-		flush(node);
-	apply(node);
-}
-
-static void
-boot(struct node *node, raft_id id)
-{
-	static const struct raft_options options = {HEARTBEAT_MS, ELECTION_MS};
-	static struct raft_run runs[MAX_LOG];
-	struct disk *disk = &node->written;
-	struct raft_restored restored;
-	struct raft_violation violation;
-	raft_index	index;
-
-	memcpy(disk, &node->durable, sizeof(*disk));
-	memset(&restored, 0, sizeof(restored));
-	restored.id = id;
-	restored.term = disk->term;
-	restored.vote = disk->vote;
-	restored.base_index = disk->base;
-	restored.base_term = disk->base_term;
-	restored.last_index = disk->last;
-	restored.applied_index = disk->applied;
-	restored.config = disk->base_config;
-	restored.previous_config = disk->base_config;
-	restored.runs = runs;
-	for (index = disk->base + 1; index <= disk->last; index++)
-	{
-		const struct entry *entry = &disk->log[index];
-
-		if (restored.n_runs == 0 ||
-			runs[restored.n_runs - 1].term != entry->term)
-			runs[restored.n_runs++] = (struct raft_run) {index, entry->term};
-		if (entry->is_config)
-		{
-			restored.previous_config = restored.config;
-			restored.config.index = index;
-			restored.config.config = entry->config;
-		}
-	}
-
-	if (raft_init(&node->raft, &restored, &options, now_ms, id * 10,
-				  &violation) != RAFT_OK)
-		say("%llu cannot start: %s, %llu against %llu", U(id), violation.rule,
-			U(violation.expected), U(violation.found));
-	else
-		node->up = true;
-	node->exists = true;
-	node->held = false;
-	node->n_waiting = 0;
-	node->state = node->raft.state;
-	node->leader = 0;
-}
-
-static void
-forget_way(raft_id from, raft_id to)
-{
-	struct way *way = &ways[from][to];
-
-	while (way->count > 0)
-		free(way->packets[--way->count].entries);
-}
-
-static void
-forget_messages(raft_id id)
-{
-	raft_id		other;
-
-	for (other = 1; other <= MAX_NODES; other++)
-	{
-		if (id == 0 || other == id)
-		{
-			raft_id		to;
-
-			for (to = 1; to <= MAX_NODES; to++)
-				forget_way(other, to);
-		}
-		else
-			forget_way(other, id);
-	}
-}
-
-/* The oldest message on a way arrives. */
-static void
-deliver_one(raft_id from, raft_id to)
-{
-	struct way *way = &ways[from][to];
-	struct packet packet = way->packets[0];
-
-	way->count--;
-	memmove(way->packets, way->packets + 1, way->count * sizeof(packet));
-	if (nodes[to].up)
-		step(&nodes[to], &packet.event, packet.entries);
-	free(packet.entries);
-}
-
-/* The network doubles the oldest message on a way; the copy comes last. */
-static void
-repeat_oldest(struct way *way)
-{
-	struct packet *copy = &way->packets[way->count];
-	uint32_t	n_entries = way->packets[0].event.u.received.message.n_entries;
-
-	if (way->count == MAX_QUEUE)
-		fail("too many messages on one way");
-	*copy = way->packets[0];
-	if (n_entries > 0)
-	{
-		copy->entries = calloc(n_entries, sizeof(struct entry));
-		memcpy(copy->entries, way->packets[0].entries,
-			   n_entries * sizeof(struct entry));
-	}
-	way->count++;
-}
-
-static void
-deliver_all(void)
-{
-	bool		moved = true;
-	int			rounds = 0;
-
-	while (moved)
-	{
-		raft_id		from;
-		raft_id		to;
-
-		moved = false;
-		if (++rounds > 1000)
-			fail("the members never stop talking");
-		for (from = 1; from <= MAX_NODES; from++)
-		{
-			for (to = 1; to <= MAX_NODES; to++)
-			{
-				uint32_t	count = ways[from][to].count;
-
-				moved = moved || count > 0;
-				while (count-- > 0)
-					deliver_one(from, to);
-			}
-		}
-	}
 }
 
 static struct node *
@@ -697,8 +163,7 @@ lead(struct node *node, const char *text)
 	now_ms = raft_deadline(&node->raft);
 	step(node, &event, NULL);
 	deliver_all();
-	output_length = 0;
-	output[0] = '\0';
+	forget_output();
 }
 
 static void
@@ -961,6 +426,23 @@ check(const char *command, const char *expected)
 	return false;
 }
 
+/* The indented lines that begin here.  Returns their length. */
+static size_t
+indented(const char *line, char *text)
+{
+	size_t		length = 0;
+
+	while (line[length] == ' ')
+	{
+		const char *end = strchr(line + length, '\n');
+
+		length = end == NULL ? strlen(line) : (size_t) (end + 1 - line);
+	}
+	memcpy(text, line, length);
+	text[length] = '\0';
+	return length;
+}
+
 /* Play one trace.  Returns how many commands printed something else. */
 static int
 play(const char *name, bool rewrite)
@@ -992,7 +474,7 @@ play(const char *name, bool rewrite)
 		char		command[1024];
 		char		words[1024];
 		char		expected[MAX_OUTPUT];
-		size_t		expected_length = 0;
+		size_t		expected_length;
 
 		line_number++;
 		next = strchr(line, '\n');
@@ -1006,21 +488,12 @@ play(const char *name, bool rewrite)
 		if (command[0] != '>')
 			continue;
 
-		output_length = 0;
-		output[0] = '\0';
+		forget_output();
 		strcpy(words, command + 1);
 		run(words);
 
-		while (*next == ' ')
-		{
-			const char *end = strchr(next, '\n');
-			size_t		n = end == NULL ? strlen(next) : (size_t) (end + 1 - next);
-
-			memcpy(expected + expected_length, next, n);
-			expected_length += n;
-			next += n;
-		}
-		expected[expected_length] = '\0';
+		expected_length = indented(next, expected);
+		next += expected_length;
 		memcpy(result + result_length, output, output_length);
 		result_length += output_length;
 		if (!rewrite && !check(command, expected))

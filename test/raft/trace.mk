@@ -4,7 +4,8 @@
 RAFT_TRACE = build/raft_trace
 RAFT_TRACE_FILES = $(sort $(wildcard test/raft/traces/*.txt))
 
-$(RAFT_TRACE): test/raft/trace.c $(wildcard src/raft/*.c src/raft/*.h)
+$(RAFT_TRACE): $(wildcard test/raft/trace*.c test/raft/trace.h)\
+		$(wildcard src/raft/*.c src/raft/*.h)
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -Wall -Wextra -Wconversion -Werror -g -O1 \
 		-fsanitize=address,undefined -fno-sanitize-recover=all \
