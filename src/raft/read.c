@@ -51,13 +51,20 @@ reply_to_read(const struct raft *node, struct raft_update *update,
 	reply->accepted = index != 0;
 }
 
-/* Tell the asker the index, 0 if there is none. */
+/*
+ * Tell the asker the index, 0 if there is none.  Another member is not told of
+ * that: it cannot be served before it hears of the next leader, and then it
+ * drops what it asked of this one.
+ */
 static void
 answer(const struct raft *node, struct raft_update *update,
 	   const struct raft_read *read, raft_index index)
 {
 	if (read->from != 0)
-		reply_to_read(node, update, read->from, read->id, index);
+	{
+		if (index != 0)
+			reply_to_read(node, update, read->from, read->id, index);
+	}
 	else if (update->n_reads < RAFT_MAX_READS)
 	{
 		update->reads[update->n_reads].id = read->id;
