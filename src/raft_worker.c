@@ -26,6 +26,7 @@
 #include "outbox.h"
 #include "pending.h"
 #include "raft_admin.h"
+#include "recorder.h"
 #include "log_tables.h"
 #include "request.h"
 #include "roster.h"
@@ -52,6 +53,7 @@ static struct
 	struct raft node;
 	struct raft_update update;	/* of the last step */
 	struct raft_event event;	/* being built */
+	struct raft_options options;
 	pg_uuid_t	cluster_id;
 	uint64		node_id;
 	Transport  *transport;
@@ -95,6 +97,7 @@ step(const LogEntry *entries)
 	raft_term	old_term = update->term;
 	enum raft_status status = raft_step(&worker.node, &worker.event, update);
 
+	recorder_step(&worker.event, update);
 	if (status == RAFT_BROKEN)
 		ereport(FATAL,
 				(errcode(ERRCODE_INTERNAL_ERROR),
@@ -395,21 +398,23 @@ publish(void)
 }
 
 /*
- * Progress is published every turn; the rest when it changed, or now and then.
+ * Progress is published every turn; the rest when it changed, or now and then,
+ * and before the progress: whoever is told that a change of the membership is
+ * committed must find it in the status.
  */
 static void
 publish_progress(void)
 {
 	uint64		committed = turn_committed();
 
+	if (worker.state_changed || worker.now_ms - worker.published_ms >= PUBLISH_MS)
+		publish();
 	pg_atomic_write_u64(&progress->last_index, turn_written());
 	if (committed > pg_atomic_read_u64(&progress->commit_index))
 	{
 		pg_atomic_write_u64(&progress->commit_index, committed);
 		status_wake(WORKER_APPLY);
 	}
-	if (worker.state_changed || worker.now_ms - worker.published_ms >= PUBLISH_MS)
-		publish();
 }
 
 /* ------------------------------------------------------------------------
@@ -486,12 +491,38 @@ sleep_until_due(void)
 	transport_wait(worker.transport, due > now ? (long) (due - now) : 0);
 }
 
+static struct raft_options
+timing(void)
+{
+	struct raft_options options = {
+		.heartbeat_interval_ms = store_heartbeat_interval,
+		.election_timeout_ms = Max(store_election_timeout, 3 * store_heartbeat_interval)
+	};
+
+	return options;
+}
+
+static void
+follow_settings(void)
+{
+	struct raft_options options = timing();
+
+	if (memcmp(&options, &worker.options, sizeof(options)) != 0)
+	{
+		worker.options = options;
+		raft_set_options(&worker.node, &options);
+		recorder_cut();
+	}
+	recorder_tend(&worker.node);
+}
+
 static void
 one_turn(void)
 {
 	ResetLatch(MyLatch);
 	worker_check();
 	worker.now_ms = worker_now_ms();
+	follow_settings();
 
 	notice_links();
 	receive_records();
@@ -513,17 +544,6 @@ one_turn(void)
 	MemoryContextReset(worker.turn_context);
 }
 
-static struct raft_options
-timing(void)
-{
-	struct raft_options options = {
-		.heartbeat_interval_ms = store_heartbeat_interval,
-		.election_timeout_ms = Max(store_election_timeout, 3 * store_heartbeat_interval)
-	};
-
-	return options;
-}
-
 static void
 restore(const RaftLogContents *contents, uint64 applied_index)
 {
@@ -538,15 +558,15 @@ restore(const RaftLogContents *contents, uint64 applied_index)
 		.n_runs = contents->n_runs,
 		.runs = contents->runs
 	};
-	struct raft_options options = timing();
 	struct raft_violation violation = {0};
 
+	worker.options = timing();
 	restored.config.index = contents->membership_index;
 	membership_config(&contents->membership, &restored.config.config);
 	restored.previous_config.index = contents->previous_membership_index;
 	membership_config(&contents->previous_membership, &restored.previous_config.config);
 
-	if (raft_init(&worker.node, &restored, &options, worker_now_ms(),
+	if (raft_init(&worker.node, &restored, &worker.options, worker_now_ms(),
 				  pg_prng_uint64(&pg_global_prng_state), &violation) != RAFT_OK)
 		ereport(FATAL,
 				(errcode(ERRCODE_DATA_CORRUPTED),

@@ -29,6 +29,7 @@ int			store_max_object_size = 1536;
 int			store_max_apply_delay = 2000;
 int			store_inbox_size = 16384;
 int			store_log_segment_size = 262144;
+char	   *store_record_directory = NULL;
 
 static const struct config_enum_entry read_consistency_options[] = {
 	{"linearizable", READ_LINEARIZABLE, false},
@@ -136,6 +137,13 @@ define_cluster_settings(void)
 							262144, 64, 16777216,
 							PGC_SIGHUP, GUC_UNIT_KB,
 							NULL, NULL, NULL);
+	DefineCustomStringVariable("store.record_directory",
+							   "Directory in which the raft worker records what its consensus core is told.",
+							   "For replaying a fault; empty: nothing is recorded.",
+							   &store_record_directory,
+							   "",
+							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+							   NULL, NULL, NULL);
 }
 
 static void
