@@ -26,8 +26,9 @@
 #include "libpq-fe.h"
 #include "mb/pg_wchar.h"
 
-#define FALLBACK_CONNECT_TIMEOUT_S	"3"
+#define FALLBACK_CONNECT_TIMEOUT_S	3
 #define MIN_CONNECT_TIMEOUT_S		2
+#define MAX_CONNECT_TIMEOUT_S		3600
 
 typedef struct Fallback
 {
@@ -42,7 +43,7 @@ typedef struct Fallback
  * to its servers synchronously.
  */
 static const Fallback fallbacks[] = {
-	{"connect_timeout", FALLBACK_CONNECT_TIMEOUT_S},
+	{"connect_timeout", CppAsString2(FALLBACK_CONNECT_TIMEOUT_S)},
 	{"keepalives", "1"},
 	{"keepalives_idle", "5"},
 	{"keepalives_interval", "2"},
@@ -109,15 +110,20 @@ merge_string(ConninfoOptions *options, const char *string, char **complaint)
 	return true;
 }
 
-/* What libpq makes of connect_timeout; but 0 does not mean forever. */
+/*
+ * As libpq reads it in PQconnectdb(), except that 0 does not mean forever, and
+ * nonsense counts as nothing said.
+ */
 static int
 effective_connect_timeout_ms(const ConninfoOptions *options)
 {
-	int			seconds = atoi(get_option(options, "connect_timeout"));
+	const char *value = get_option(options, "connect_timeout");
+	char	   *end;
+	long		seconds = strtol(value, &end, 10);
 
-	if (seconds <= 0)
-		seconds = atoi(FALLBACK_CONNECT_TIMEOUT_S);
-	return Min(Max(seconds, MIN_CONNECT_TIMEOUT_S), 3600) * 1000;
+	if (end == value || *end != '\0' || seconds <= 0)
+		seconds = FALLBACK_CONNECT_TIMEOUT_S;
+	return (int) Min(Max(seconds, MIN_CONNECT_TIMEOUT_S), MAX_CONNECT_TIMEOUT_S) * 1000;
 }
 
 char *
