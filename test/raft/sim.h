@@ -431,6 +431,7 @@ struct sim
 	uint64_t	liveness_began_us;
 	raft_term	stable_term;
 	raft_id		stable_leader;
+	raft_id		heir;			/* leadership is asked to move to it */
 	raft_id		guest;			/* joins, is promoted, and leaves again */
 	bool		done;
 

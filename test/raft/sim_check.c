@@ -39,8 +39,7 @@ check_hard_state(const struct node *node, const struct raft_event *event,
 	if (update->n_messages > RAFT_MAX_MESSAGES || update->n_reads > RAFT_MAX_READS)
 		fail(SIM_CONTRACT, "node %u: an update overflows", slot);
 	if (node->muted && (update->save_vote || update->truncate_from != 0 ||
-						update->append != RAFT_APPEND_NONE ||
-						(update->n_messages > 0 && event->type != RAFT_DISK_FAILED)))
+						update->append != RAFT_APPEND_NONE || update->n_messages > 0))
 		fail(SIM_CONTRACT, "node %u has duties after its disk failed", slot);
 	if (event->type == RAFT_DISK_FAILED && update->state == RAFT_LEADER)
 		fail(SIM_CONTRACT, "node %u stays leader although its disk failed", slot);
@@ -280,9 +279,7 @@ check_message(const struct node *node, const struct raft_event *event,
 				check_acknowledgement(node, message);
 			break;
 		case RAFT_MSG_TIMEOUT_NOW:
-			/* One that leaves with this step hands over to the best there is. */
-			if (node->state == RAFT_LEADER &&
-				!log_holds(&to->disk, node->log.last,
+			if (!log_holds(&to->disk, node->log.last,
 						   log_chain(&node->log, node->log.last)))
 				fail(SIM_CONTRACT, "node %u hands over to %llu, which has not caught up", slot,
 					 LLU(message->to));

@@ -151,9 +151,9 @@ disk_compact(struct node *node)
 		to < node->log.base + sim.options.compact_after)
 		return;
 	to -= keep;
-	if (sim.options.keep_needed && raft_needed_index(&node->raft) < to)
-		to = raft_needed_index(&node->raft);
-	if (to <= node->log.base)
+	if (sim.options.keep_needed && raft_needed_index(&node->raft) <= to)
+		to = raft_needed_index(&node->raft) - 1;
+	if (to <= node->log.base || to > node->told_applied)
 		return;
 	event.u.position.index = to;
 	event.u.position.term = log_term(&node->log, to);
@@ -265,6 +265,8 @@ disk_restore(struct node *node)
 	static uint32_t room;
 	struct raft_restored restored = {0};
 	struct raft_violation violation = {0};
+	raft_term	term = node->disk_term;
+	raft_id		vote = node->disk_vote;
 	raft_index	i;
 	uint32_t	n = 0;
 
@@ -280,9 +282,16 @@ disk_restore(struct node *node)
 		runs[n].first = i;
 		runs[n++].term = node->disk.e[i].term;
 	}
+
+	/* A copy that ends in a term proves that the term was reached. */
+	if (node->disk_term < node->disk.base_term)
+	{
+		node->disk_term = node->disk.base_term;
+		node->disk_vote = 0;
+	}
 	restored.id = node->slot + 1;
-	restored.term = node->disk_term;
-	restored.vote = node->disk_vote;
+	restored.term = term;
+	restored.vote = vote;
 	restored.base_index = node->disk.base;
 	restored.base_term = node->disk.base_term;
 	restored.last_index = node->disk.last;

@@ -263,16 +263,18 @@ start_guest(void)
 	sim.guest = node->slot + 1;
 }
 
-/* Leadership goes to some healed voter, or to whoever is best. */
+/* Leadership goes to some healed voter. */
 static void
 transfer(struct node *leader)
 {
 	const struct raft_config *config = &sim.configs[sim.committed_config];
 	const struct raft_member *member = &config->members[random_below(config->n_members)];
 
+	sim.heir = 0;
 	if (member->role != RAFT_VOTER || !sim.nodes[member->id - 1].healed)
 		return;
-	inbox_add(leader, ITEM_TRANSFER)->a = random_chance(256) ? 0 : member->id;
+	sim.heir = member->id;
+	inbox_add(leader, ITEM_TRANSFER)->a = member->id;
 }
 
 static void
@@ -378,6 +380,9 @@ live_examine(void)
 			break;
 		case STAGE_TRANSFER:
 			over = passed >= 4;
+			if (over && sim.heir != 0 && (leader == NULL || leader->slot + 1 != sim.heir))
+				fail(SIM_LIVENESS, "leadership was to go to %llu, but it is with %u",
+					 (unsigned long long) sim.heir, leader == NULL ? 0 : leader->slot + 1);
 			break;
 	}
 	if (over)

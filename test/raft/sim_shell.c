@@ -472,8 +472,6 @@ node_flushed(struct node *node)
 		event.type = RAFT_DISK_FAILED;
 		node->muted = true;
 		node_step(node, &event, NULL, 0);
-		drop_list(&node->before_flush);
-		drop_list(&node->after_flush);
 		event_push(sim.now_us + random_gap((uint64_t) sim.options.raft.election_timeout_ms * 2000),
 				   EV_RESTART, node->slot, node->life);
 		end_turn(node);
