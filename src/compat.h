@@ -23,7 +23,6 @@
 #include "access/genam.h"
 #include "executor/executor.h"
 #include "fmgr.h"
-#include "utils/relcache.h"
 
 /*
  * Since 16, an update tells apart whether all indexes need a new entry, none,
@@ -48,12 +47,6 @@ typedef bool TU_UpdateIndexes;
 #if PG_VERSION_NUM < 180000
 #define index_beginscan(heap, index, snapshot, instrument, nkeys, norderbys) \
 	index_beginscan(heap, index, snapshot, nkeys, norderbys)
-#endif
-
-/* Since 18, a deferrable primary key has to be asked for. */
-#if PG_VERSION_NUM < 180000
-#define RelationGetPrimaryKeyIndex(rel, deferrable_ok) \
-	RelationGetPrimaryKeyIndex(rel)
 #endif
 
 /*

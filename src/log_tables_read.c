@@ -70,8 +70,7 @@ log_tables_scan_begin(SegmentScan *scan, Oid table, Snapshot snapshot, uint64 fr
 				Int64GetDatum((int64) from));
 
 	scan->table = table_open_existing(table, AccessShareLock);
-	scan->primary_key = index_open(RelationGetPrimaryKeyIndex(scan->table, false),
-								   AccessShareLock);
+	scan->primary_key = index_open(table_primary_key(scan->table), AccessShareLock);
 	scan->slot = table_slot_create(scan->table, NULL);
 	scan->scan = index_beginscan(scan->table, scan->primary_key, snapshot, NULL, 1, 0);
 	index_rescan(scan->scan, &key, 1, NULL, 0);

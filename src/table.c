@@ -103,6 +103,18 @@ table_open_existing(Oid table, LOCKMODE lockmode)
 	return rel;
 }
 
+/*
+ * The relcache knows it, once it has looked at the indexes.  (Its function for
+ * this has changed its arguments between versions.)
+ */
+Oid
+table_primary_key(Relation table)
+{
+	if (!table->rd_indexvalid)
+		list_free(RelationGetIndexList(table));
+	return table->rd_pkindex;
+}
+
 TableWriter *
 table_writer_open(Oid table, LOCKMODE lockmode)
 {
@@ -281,7 +293,7 @@ table_writer_index(TableWriter *writer, const char *name)
 Relation
 table_writer_primary_key(TableWriter *writer)
 {
-	Oid			primary_key = RelationGetPrimaryKeyIndex(writer->rel, false);
+	Oid			primary_key = table_primary_key(writer->rel);
 
 	for (int i = 0; i < writer->info->ri_NumIndices; i++)
 	{

@@ -42,6 +42,9 @@ extern Oid	table_oid(const char *name);
 /* As table_open(), with that error. */
 extern Relation table_open_existing(Oid table, LOCKMODE lockmode);
 
+/* The index of its primary key, or InvalidOid. */
+extern Oid	table_primary_key(Relation table);
+
 /*
  * Everything is allocated in a context of its own below the current memory
  * context.  Close inserts what was gathered, and keeps the lock on the table
