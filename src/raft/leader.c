@@ -39,6 +39,39 @@
 #define BURST_TO_ALL			2
 #define BURST_IN_ANSWER			8
 
+/*
+ * The peers in turn: every member but this one, then one that is leaving.
+ * Returns the first slot from this one on that has one, or RAFT_NO_SLOT.
+ */
+static uint32_t
+peer_from(const struct raft *node, uint32_t slot)
+{
+	if (slot == node->self)
+		slot++;
+	if (slot < node->config.config.n_members)
+		return slot;
+	return slot <= RAFT_LEAVING_SLOT && node->leaving != 0 ?
+		RAFT_LEAVING_SLOT : RAFT_NO_SLOT;
+}
+
+/* The peer with this id, or RAFT_NO_SLOT. */
+static uint32_t
+peer_of(const struct raft *node, raft_id id)
+{
+	uint32_t	slot = raft_slot_of(node, id);
+
+	if (slot == RAFT_NO_SLOT && id != 0 && id == node->leaving)
+		return RAFT_LEAVING_SLOT;
+	return slot;
+}
+
+static raft_id
+id_of(const struct raft *node, uint32_t slot)
+{
+	return slot == RAFT_LEAVING_SLOT ?
+		node->leaving : node->config.config.members[slot].id;
+}
+
 /* Whether a member answered within an election timeout. */
 bool
 raft_in_contact(const struct raft *node, uint32_t slot)
@@ -98,8 +131,7 @@ send_append(struct raft *node, struct raft_update *update, uint32_t slot,
 	struct raft_peer *peer = &node->peers[slot];
 	struct raft_message *message;
 
-	message = raft_message_new(node, update, RAFT_MSG_APPEND,
-							   node->config.config.members[slot].id);
+	message = raft_message_new(node, update, RAFT_MSG_APPEND, id_of(node, slot));
 	if (message == NULL)
 		return -1;
 
@@ -128,7 +160,7 @@ send_snapshot(struct raft *node, struct raft_update *update, uint32_t slot)
 		index = node->log.base_index;
 
 	message = raft_message_new(node, update, RAFT_MSG_SNAPSHOT,
-							   node->config.config.members[slot].id);
+							   id_of(node, slot));
 	if (message == NULL)
 		return;
 	message->prev_index = index;
@@ -223,13 +255,11 @@ replicate(struct raft *node, struct raft_update *update, uint32_t slot,
 void
 raft_replicate_to_all(struct raft *node, struct raft_update *update)
 {
-	uint32_t	i;
+	uint32_t	slot;
 
-	for (i = 0; i < node->config.config.n_members; i++)
-	{
-		if (i != node->self)
-			replicate(node, update, i, BURST_TO_ALL);
-	}
+	for (slot = peer_from(node, 0); slot != RAFT_NO_SLOT;
+		 slot = peer_from(node, slot + 1))
+		replicate(node, update, slot, BURST_TO_ALL);
 }
 
 /* Begin a round of confirmation: every voter is asked now. */
@@ -253,20 +283,24 @@ raft_begin_round(struct raft *node, struct raft_update *update)
 static void
 send_heartbeats(struct raft *node, struct raft_update *update)
 {
-	uint32_t	i;
+	uint32_t	slot;
 
 	node->heartbeat_deadline_ms = node->now_ms +
 		node->options.heartbeat_interval_ms;
 	node->round++;
 
-	for (i = 0; i < node->config.config.n_members; i++)
+	/* Somebody who left may have gone for good. */
+	if (node->leaving != 0 && node->leaving_index <= node->commit_index &&
+		node->n_farewells-- == 0)
+		node->leaving = 0;
+
+	for (slot = peer_from(node, 0); slot != RAFT_NO_SLOT;
+		 slot = peer_from(node, slot + 1))
 	{
-		if (i == node->self)
-			continue;
-		if (!begin_copy_if_needed(node, update, i) &&
-			node->peers[i].mode == RAFT_COPY)
-			send_snapshot(node, update, i);
-		send_append(node, update, i, 0);
+		if (!begin_copy_if_needed(node, update, slot) &&
+			node->peers[slot].mode == RAFT_COPY)
+			send_snapshot(node, update, slot);
+		send_append(node, update, slot, 0);
 	}
 }
 
@@ -325,6 +359,7 @@ raft_become_leader(struct raft *node, struct raft_update *update)
 	node->state = RAFT_LEADER;
 	node->leader = node->id;
 	node->transfer_target = 0;
+	node->leaving = 0;
 	node->round = 0;
 	node->n_confirming = 0;
 	node->election_deadline_ms = UINT64_MAX;
@@ -473,7 +508,7 @@ refused(struct raft *node, struct raft_update *update, uint32_t slot,
 		peer->match_index = 0;
 		peer->match_round = node->round;
 		peer->lost_data = true;
-		update->lost_data = node->config.config.members[slot].id;
+		update->lost_data = id_of(node, slot);
 	}
 	else if (peer->mode == RAFT_PROBE &&
 			 message->prev_index != peer->next_index - 1)
@@ -506,7 +541,7 @@ enum raft_status
 raft_on_append_reply(struct raft *node, const struct raft_message *message,
 					 struct raft_update *update)
 {
-	uint32_t	slot = raft_slot_of(node, message->from);
+	uint32_t	slot = peer_of(node, message->from);
 	enum raft_status status = RAFT_OK;
 	struct raft_peer *peer;
 
@@ -527,7 +562,12 @@ raft_on_append_reply(struct raft *node, const struct raft_message *message,
 		acknowledged(node, peer, message->match, message->context);
 	else
 		status = refused(node, update, slot, message);
-	after_reply(node, update, slot);
+	/* Whoever leaves and knows that this is final needs nothing more. */
+	if (slot == RAFT_LEAVING_SLOT && message->accepted &&
+		message->commit >= node->leaving_index)
+		node->leaving = 0;
+	else
+		after_reply(node, update, slot);
 
 	return status;
 }
@@ -537,7 +577,7 @@ enum raft_status
 raft_on_snapshot_reply(struct raft *node, const struct raft_message *message,
 					   struct raft_update *update)
 {
-	uint32_t	slot = raft_slot_of(node, message->from);
+	uint32_t	slot = peer_of(node, message->from);
 
 	if (node->state != RAFT_LEADER || slot == RAFT_NO_SLOT)
 		return RAFT_STALE;

@@ -254,9 +254,17 @@ is_legal(const struct raft *node, const struct raft_config *config,
 	return is_promotable(node, change->slot);
 }
 
-/* Keep what is known of each member with the member. */
+/* Heartbeats for a member that was removed, before it is given up. */
+#define FAREWELLS				20
+
+/*
+ * Keep what is known of each member with the member.  One that leaves goes on
+ * to receive the log until it knows that its removal has committed: otherwise
+ * it would never hear of it, and go on to ask for elections.
+ */
 static void
-move_peers(struct raft *node, const struct change *change, uint32_t n_before)
+move_peers(struct raft *node, const struct change *change, uint32_t n_before,
+		   raft_id id)
 {
 	struct raft_peer *peer = &node->peers[change->slot];
 
@@ -264,9 +272,20 @@ move_peers(struct raft *node, const struct change *change, uint32_t n_before)
 	{
 		memmove(peer + 1, peer, (n_before - change->slot) * sizeof(*peer));
 		raft_start_peer(node, change->slot);
+		if (node->leaving == id)
+			node->leaving = 0;
 	}
 	else if (change->leaves)
+	{
+		if (id != node->id)
+		{
+			node->peers[RAFT_LEAVING_SLOT] = *peer;
+			node->leaving = id;
+			node->leaving_index = node->config.index;
+			node->n_farewells = FAREWELLS;
+		}
 		memmove(peer, peer + 1, (n_before - change->slot - 1) * sizeof(*peer));
+	}
 }
 
 enum raft_status
@@ -276,6 +295,7 @@ raft_on_config_proposed(struct raft *node, const struct raft_event *event,
 	struct raft_config_entry entry;
 	struct change change;
 	uint32_t	n_before = node->config.config.n_members;
+	raft_id		id;
 
 	if (node->state != RAFT_LEADER)
 		return RAFT_NOT_LEADER;
@@ -289,13 +309,15 @@ raft_on_config_proposed(struct raft *node, const struct raft_event *event,
 	change = compare(&node->config.config, &event->u.config);
 	if (!is_legal(node, &event->u.config, &change))
 		return RAFT_INVALID;
+	id = change.leaves ? node->config.config.members[change.slot].id :
+		event->u.config.members[change.slot].id;
 	if (!raft_append_own(node, update, RAFT_APPEND_CONFIG, 1))
 		return RAFT_BUSY;
 
 	entry.index = node->log.last_index;
 	entry.config = event->u.config;
 	raft_adopt_config(node, update, &entry);
-	move_peers(node, &change, n_before);
+	move_peers(node, &change, n_before, id);
 	raft_replicate_to_all(node, update);
 
 	/* A smaller group may have a majority for what the larger had not. */

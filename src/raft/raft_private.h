@@ -17,8 +17,12 @@
 #ifndef RAFT_PRIVATE_H
 #define RAFT_PRIVATE_H
 
-/* No slot in the configuration: this member is not part of the group. */
-#define RAFT_NO_SLOT			RAFT_MAX_MEMBERS
+/*
+ * Slots are places in the configuration in force.  After them comes that of a
+ * member on its way out, and a value for no slot at all.
+ */
+#define RAFT_LEAVING_SLOT		RAFT_MAX_MEMBERS
+#define RAFT_NO_SLOT			(RAFT_MAX_MEMBERS + 1)
 
 /*
  * The shape of the log: where it begins and ends, and where each term begins.
@@ -126,12 +130,13 @@ struct raft
 	/*
 	 * The configuration in force and the one that a truncation would bring
 	 * back.  self: this member's slot in it, or RAFT_NO_SLOT.  peers[i] is
-	 * about config.config.members[i]; peers[self] is not used.
+	 * about config.config.members[i]; peers[self] is not used, and
+	 * peers[RAFT_LEAVING_SLOT] is about "leaving".
 	 */
 	struct raft_config_entry config;
 	struct raft_config_entry previous_config;
 	uint32_t	self;
-	struct raft_peer peers[RAFT_MAX_MEMBERS];
+	struct raft_peer peers[RAFT_LEAVING_SLOT + 1];
 
 	/*
 	 * Not a leader.  leader_contact_ms: when a leader of this term was last
@@ -152,6 +157,9 @@ struct raft
 	raft_index	term_start;
 	uint64_t	heartbeat_deadline_ms;
 	uint64_t	quorum_deadline_ms; /* check-quorum, Thesis 6.2 */
+	raft_id		leaving;		/* removed, but still to hear of it; 0: nobody */
+	raft_index	leaving_index;	/* the configuration without it */
+	uint32_t	n_farewells;	/* heartbeats it still gets when committed */
 	raft_id		transfer_target;	/* 0: no transfer under way */
 	uint64_t	transfer_deadline_ms;
 

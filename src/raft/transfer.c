@@ -20,7 +20,18 @@
  */
 #include "core.h"
 
-/* The voter that is furthest and alive; RAFT_NO_SLOT if there is none. */
+/*
+ * Whether a member can succeed this leader soon: one that is silent cannot, nor
+ * one that has to fetch a copy first.
+ */
+static bool
+is_fit(const struct raft *node, uint32_t slot)
+{
+	return slot != node->self && raft_is_voter(node, slot) &&
+		raft_in_contact(node, slot) && node->peers[slot].mode != RAFT_COPY;
+}
+
+/* The voter that is furthest and fit; RAFT_NO_SLOT if there is none. */
 static uint32_t
 best_successor(const struct raft *node)
 {
@@ -29,11 +40,9 @@ best_successor(const struct raft *node)
 
 	for (i = 0; i < node->config.config.n_members; i++)
 	{
-		if (i == node->self || !raft_is_voter(node, i) ||
-			!raft_in_contact(node, i))
-			continue;
-		if (best == RAFT_NO_SLOT ||
-			node->peers[i].match_index > node->peers[best].match_index)
+		if (is_fit(node, i) &&
+			(best == RAFT_NO_SLOT ||
+			 node->peers[i].match_index > node->peers[best].match_index))
 			best = i;
 	}
 
@@ -80,8 +89,7 @@ raft_on_transfer_requested(struct raft *node, const struct raft_event *event,
 
 	slot = event->u.peer.peer == 0 ? best_successor(node) :
 		raft_slot_of(node, event->u.peer.peer);
-	if (slot == RAFT_NO_SLOT || slot == node->self ||
-		!raft_is_voter(node, slot) || !raft_in_contact(node, slot))
+	if (slot == RAFT_NO_SLOT || !is_fit(node, slot))
 		return RAFT_INVALID;
 
 	node->transfer_target = node->config.config.members[slot].id;
