@@ -306,6 +306,26 @@ pause_a_little(void)
 }
 
 /*
+ * CREATE EXTENSION has returned before the workers are up.
+ */
+static void
+wait_until_running(NodeStatus *node)
+{
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													   store_request_timeout);
+
+	for (status_read(node); !node->running; status_read(node))
+	{
+		if (GetCurrentTimestamp() >= deadline)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("the store is not running on this server"),
+					 errhint("See store.status and the server log.")));
+		pause_a_little();
+	}
+}
+
+/*
  * Ask the cluster, following pointers to the leader, until it admits us.
  */
 static PeerRows *
@@ -430,12 +450,7 @@ store_join(PG_FUNCTION_ARGS)
 	bool		same_cluster;
 
 	api_check_write("store.join()");
-	status_read(node);
-	if (!node->running)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the store is not running on this server yet"),
-				 errhint("See store.status, and try again.")));
+	wait_until_running(node);
 	identity = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&node->cluster_id)));
 	same_cluster = strcmp(identity_of(conninfo), identity) == 0;
 
