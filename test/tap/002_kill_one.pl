@@ -79,7 +79,7 @@ my ($first, $second) = $cluster->others($leader);
 my $term = $cluster->term;
 kill_during_writes($first, 'follower');
 is($cluster->term, $term, 'a follower that was killed and came back deposes nobody');
-kill_during_writes($second, 'other follower');
+kill_during_writes($second, 'second-follower');
 
 is($cluster->missing_writes($_, @everything), '', $_->name . ' has everything at the end')
   for $cluster->nodes;
