@@ -15,8 +15,9 @@
  * new, are answered at once under the same rule.
  *
  * What is committed is never removed.  An APPEND that contradicts a committed
- * entry, or a second leader in one term, means that Raft itself was broken
- * somewhere (a cloned member, a lost disk): RAFT_BROKEN, and no change.
+ * entry or an earlier APPEND of its leader, or a second leader in one term,
+ * means that Raft itself was broken somewhere (a cloned member, a lost disk):
+ * RAFT_BROKEN, and no change.
  *
  * Copyright (c) 2026, store contributors
  *
@@ -160,6 +161,11 @@ raft_on_append(struct raft *node, const struct raft_event *event,
 	if (agrees && first <= end && first <= node->commit_index)
 		return raft_broken(update, "committed entries stay",
 						   node->commit_index, first);
+
+	/* Paper 5.3, Leader Append-Only: nor does it contradict itself. */
+	if (agrees && first <= end && first <= node->matched_index)
+		return raft_broken(update, "a leader only appends",
+						   node->matched_index, first);
 
 	status = hear_leader(node, update, message->from);
 	if (status != RAFT_OK)

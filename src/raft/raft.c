@@ -246,7 +246,7 @@ durable(struct raft *node, const struct raft_event *event,
 	raft_index	index = event->u.position.index;
 	raft_term	term = event->u.position.term;
 
-	if (index <= node->log.base_index ||
+	if (index <= node->log.base_index || term == 0 ||
 		raft_log_term_at(&node->log, index) != term)
 		return RAFT_STALE;
 
