@@ -434,10 +434,6 @@ acknowledged(struct raft *node, struct raft_peer *peer, raft_index index,
 		return;
 	peer->lost_data = false;
 
-	/* A copy is done only if what follows it is still in the log. */
-	if (peer->mode == RAFT_COPY && !raft_log_knows(&node->log, index))
-		return;
-
 	if (index > peer->match_index)
 	{
 		peer->match_index = index;
@@ -446,10 +442,13 @@ acknowledged(struct raft *node, struct raft_peer *peer, raft_index index,
 	if (peer->next_index <= peer->match_index)
 		peer->next_index = peer->match_index + 1;
 
+	/* A copy is done only if what follows it is still in the log. */
+	if (peer->mode == RAFT_COPY && !raft_log_knows(&node->log, index))
+		return;
 	if (peer->mode != RAFT_REPLICATE)
 	{
 		if (peer->mode == RAFT_COPY)
-			peer->next_index = index + 1;
+			peer->next_index = peer->match_index + 1;
 		peer->mode = RAFT_REPLICATE;
 		peer->inflight_first = 0;
 		peer->n_inflight = 0;
