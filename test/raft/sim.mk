@@ -1,6 +1,7 @@
 # The proof of src/raft: simulator, mutants, oracle, coverage.
 #
 #   make raft-sim [FIRST=1] [SEEDS=1000] [JOBS=2]
+#   make raft-mutants [LIMIT=2000] [MUTANTS="name ..."]
 #
 # Stands alone too: make -f test/raft/sim.mk raft-sim
 
@@ -21,10 +22,17 @@ RAFT_CORE_O = $(patsubst $(RAFT_SRC)/%.c,$(RAFT_BUILD)/core_%.o,$(RAFT_CORE_C))
 FIRST ?= 1
 SEEDS ?= 1000
 JOBS ?= 2
+LIMIT ?= 2000
+MUTANTS ?=
 
 .PHONY: raft-sim
 raft-sim: $(RAFT_BUILD)/raft_sim
 	$(RAFT_BUILD)/raft_sim -k -j $(JOBS) $(FIRST) $(SEEDS)
+
+# Break one rule of the core at a time: the simulator must notice each.
+.PHONY: raft-mutants
+raft-mutants: $(RAFT_BUILD)/raft_sim
+	CC="$(RAFT_CC)" $(RAFT_SIM_DIR)/mutants.pl $(RAFT_SRC) $(RAFT_BUILD) $(LIMIT) $(MUTANTS)
 
 $(RAFT_BUILD)/raft_sim: $(RAFT_SIM_O) $(RAFT_CORE_O)
 	$(RAFT_CC) -o $@ $^

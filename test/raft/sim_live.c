@@ -21,7 +21,7 @@
 #include "sim.h"
 
 /* In election timeouts; a run that takes longer has failed. */
-#define PATIENCE		60
+#define PATIENCE		30
 #define PEACE			12
 
 enum stage
@@ -110,6 +110,7 @@ live_start(void)
 	sim.live_configs = sim.n_configs;
 	sim.options.loss = sim.options.duplication = sim.options.straggler = 0;
 	sim.options.crash_in_flush = 0;
+	sim.options.keep_needed = true;
 	if (sim.options.delay_max_us > election_us() / 40)
 		sim.options.delay_max_us = election_us() / 40;
 	if (sim.options.delay_min_us > sim.options.delay_max_us)
