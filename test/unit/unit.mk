@@ -10,7 +10,7 @@ UNIT_SOURCES = test/unit/codec_test.c \
 
 # What the sources use of the server beyond libpgcommon is either stubbed in
 # the test or in functions that it does not call, which --gc-sections drops.
-test/unit/codec_test: $(UNIT_SOURCES) $(wildcard src/*.h)
+test/unit/codec_test: $(UNIT_SOURCES) $(wildcard src/*.h test/unit/*.h)
 	$(UNIT_CC) -std=gnu11 -g -O1 -Wall -Wno-ignored-attributes $(UNIT_SANITIZE) \
 		-ffunction-sections -fdata-sections -Wl,--gc-sections \
 		-I src -I $(shell $(PG_CONFIG) --includedir-server) \
