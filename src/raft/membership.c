@@ -24,6 +24,13 @@
  * A snapshot stores the newest committed one, and after a restart the newest
  * in the log counts as uncommitted until the commit index passes it.
  *
+ * One thing it does not solve: a promotion that only its proposer holds needs
+ * the vote of the learner it promotes, which may hold a later entry and does
+ * not stand itself, for by its own log it is a learner.  If the member that
+ * made that later entry is away, the rest waits for it, majority or not (see
+ * test/raft/traces/promotion_unheard.txt).  Two leaders must fail in a row for
+ * that, each with its last entry on nobody who could have voted for it.
+ *
  * Copyright (c) 2026, store contributors
  *
  *-------------------------------------------------------------------------
