@@ -68,7 +68,7 @@ draw_options(struct sim_options *o)
 	o->flush_max_us = o->flush_min_us + random_below(timeout_us / (random_chance(200) ? 2 : 15));
 	o->apply_max_us = random_below(timeout_us / 2);
 	o->gather_max_us = random_below(timeout_us / 20);
-	o->skew = draw(150);
+	o->skew = draw(random_chance(200) ? 700 : 150);
 	o->torn = random_chance(512);
 	o->send_at_once = random_chance(512);
 	o->late_durable = draw(800);
@@ -118,6 +118,8 @@ start_run(uint64_t seed)
 	sim.highest_acked = sim.highest_term = sim.n_commands = 0;
 	sim.liveness = sim.done = false;
 	sim.live_configs = 0;
+	sim.quiet = false;
+	sim.outcast = sim.heir = sim.mute_heir = 0;
 	sim.failure = SIM_PASSED;
 	sim.failure_text[0] = '\0';
 

@@ -201,6 +201,7 @@ struct node
 	raft_index	commit;
 	raft_id		promotable;
 	bool		was_leader;		/* when the step under way began */
+	uint64_t	stepped_ms;		/* the time of its last step */
 	uint32_t	config;			/* in force, in sim.configs */
 	raft_index	config_index;
 	bool		voter;			/* in the configuration in force */
@@ -432,6 +433,9 @@ struct sim
 	raft_term	stable_term;
 	raft_id		stable_leader;
 	raft_id		heir;			/* leadership is asked to move to it */
+	raft_id		mute_heir;
+	raft_id		outcast;		/* cut off from the leader, but from nobody else */
+	bool		quiet;			/* clients are silent */
 	raft_id		guest;			/* joins, is promoted, and leaves again */
 	bool		done;
 
@@ -546,6 +550,8 @@ extern void check_status(const struct node *node, const struct raft_event *event
 extern void check_leaving(const struct node *node, const struct raft_message *message);
 extern void check_leader(const struct node *node, const struct raft_update *update);
 extern void check_office(const struct node *node);
+extern void check_abdication(const struct node *node, const struct raft_event *event,
+							 raft_term term_before);
 extern void check_commit(struct node *node, const struct raft_update *update);
 extern void check_read(struct node *node, const struct raft_read_result *result);
 extern void read_forget(struct node *node, uint64_t id);

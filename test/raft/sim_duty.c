@@ -220,6 +220,7 @@ static void
 carry_out(struct node *node, const struct raft_event *event, const struct raft_update *update,
 		  const struct packet *packet, uint64_t value)
 {
+	raft_term	term_before = node->term;
 	bool		log_changed = update->truncate_from != 0 || update->append != RAFT_APPEND_NONE;
 	uint32_t	i;
 
@@ -257,6 +258,8 @@ carry_out(struct node *node, const struct raft_event *event, const struct raft_u
 		event->type == RAFT_SNAPSHOT_INSTALLED)
 		check_config(node, update->config_changed);
 	check_office(node);
+	check_abdication(node, event, term_before);
+	node->stepped_ms = event->now_ms;
 	if (update->snapshot_from != 0 && !node->muted)
 		disk_start_copy(node, update->snapshot_from);
 }

@@ -10,9 +10,12 @@
  *	1. every healed member gets a write of its own acknowledged and a read
  *	   answered, which takes a leader, commit, and apply on that member;
  *	2. peace: the same leader in the same term for a while, whatever the
- *	   nuisances send;
+ *	   nuisances send, and although a voter does not hear that leader, comes
+ *	   back, and has nothing to catch up with;
  *	3. a guest joins as a learner, catches up, is promoted, and is removed;
- *	4. leadership moves on request, and everybody gets on as in 1.
+ *	4. leadership moves on request, or the order comes to nothing because the
+ *	   heir cannot speak, and everybody gets on as in 1;
+ *	5. silence, in which everybody learns of all that was committed.
  *
  * Copyright (c) 2026, store contributors
  *
@@ -29,15 +32,17 @@ enum stage
 	STAGE_RECOVER,
 	STAGE_SETTLE,
 	STAGE_PEACE,
+	STAGE_RETURN,
 	STAGE_JOIN,
 	STAGE_PROMOTE,
 	STAGE_LEAVE,
 	STAGE_TRANSFER,
-	STAGE_AGAIN
+	STAGE_AGAIN,
+	STAGE_SILENCE
 };
 
-static const char *const stage_names[] = {"recovery", "settling", "peace", "joining",
-"promotion", "leaving", "transfer", "work after the transfer"};
+static const char *const stage_names[] = {"recovery", "settling", "peace", "return", "joining",
+"promotion", "leaving", "transfer", "work after the transfer", "silence"};
 
 static uint64_t
 election_us(void)
@@ -99,6 +104,21 @@ leave_out(struct node *node)
 		node_crash(node);
 }
 
+/*
+ * Clocks go nearly right from here: with one at half the speed of another the
+ * timeouts mean nothing.
+ */
+static void
+set_clock(struct node *node)
+{
+	uint64_t	now_ms = node_clock(node);
+	uint64_t	skew = sim.options.skew < 100 ? sim.options.skew : 100;
+
+	node->rate = random_between(1024 - skew, 1024 + skew);
+	node->offset_ms = 0;
+	node->offset_ms = now_ms - node_clock(node);	/* may wrap; so does the sum */
+}
+
 void
 live_start(void)
 {
@@ -136,6 +156,7 @@ live_start(void)
 	{
 		struct node *node = &sim.nodes[i];
 
+		set_clock(node);
 		node->paused_until = node->slow_until = 0;
 		node->fail_next_flush = node->crash_next_flush = false;
 		node->wrote = node->read = false;
@@ -264,17 +285,82 @@ start_guest(void)
 	sim.guest = node->slot + 1;
 }
 
-/* Leadership goes to some healed voter. */
+static void
+set_cut(uint32_t a, uint32_t b, bool is_cut)
+{
+	sim.cut[a][b] = sim.cut[b][a] = is_cut;
+}
+
+/* A voter that nobody needs loses sight of the leader. */
+static void
+cast_out(const struct node *leader)
+{
+	uint32_t	tries;
+
+	for (tries = random_chance(200) ? 0 : 8; tries > 0; tries--)
+	{
+		struct node *node = &sim.nodes[random_below(sim.n_nodes)];
+
+		if (!node->healed || !node->voter || node == leader)
+			continue;
+		node->healed = false;
+		if (!enough_healed())
+		{
+			node->healed = true;
+			continue;
+		}
+		sim.outcast = node->slot + 1;
+		set_cut(node->slot, leader->slot, true);
+		trace("n%u no longer hears the leader", node->slot + 1);
+		break;
+	}
+	sim.quiet = random_chance(512);
+}
+
+static void
+take_back(void)
+{
+	if (sim.outcast == 0)
+		return;
+	set_cut((uint32_t) sim.outcast - 1, (uint32_t) sim.stable_leader - 1, false);
+	sim.nodes[sim.outcast - 1].healed = true;
+}
+
+/* The heir finds its tongue again. */
+static void
+unmute_heir(void)
+{
+	uint32_t	i;
+
+	for (i = 0; sim.mute_heir != 0 && i < sim.n_nodes; i++)
+		if (sim.nodes[i].healed)
+			sim.cut[sim.mute_heir - 1][i] = false;
+}
+
+/*
+ * Leadership goes to some healed voter.  Or that hears the order, but cannot
+ * make use of it: the group must get on without it, and then take it back.
+ */
 static void
 transfer(struct node *leader)
 {
 	const struct raft_config *config = &sim.configs[sim.committed_config];
 	const struct raft_member *member = &config->members[random_below(config->n_members)];
 
-	sim.heir = 0;
+	uint32_t	i;
+
+	sim.heir = sim.mute_heir = 0;
 	if (member->role != RAFT_VOTER || !sim.nodes[member->id - 1].healed)
 		return;
-	sim.heir = member->id;
+	if (random_chance(340))
+	{
+		sim.mute_heir = member->id;
+		for (i = 0; i < sim.n_nodes; i++)
+			sim.cut[member->id - 1][i] = true;
+		trace("n%llu cannot be heard", (unsigned long long) member->id);
+	}
+	else
+		sim.heir = member->id;
 	inbox_add(leader, ITEM_TRANSFER)->a = member->id;
 }
 
@@ -301,7 +387,7 @@ stage_is_over(struct node *leader)
 {
 	uint64_t	took = (sim.now_us - sim.stage_began_us) / election_us();
 
-	if (sim.stage != STAGE_PEACE && sim.stage != STAGE_SETTLE && took > sim.stats.worst_recovery)
+	if (sim.stage != STAGE_PEACE && sim.stage != STAGE_RETURN && sim.stage != STAGE_SETTLE && took > sim.stats.worst_recovery)
 		sim.stats.worst_recovery = took;
 	switch ((enum stage) sim.stage)
 	{
@@ -313,9 +399,15 @@ stage_is_over(struct node *leader)
 				fail(SIM_LIVENESS, "no leader after all has settled");
 			sim.stable_leader = leader->slot + 1;
 			sim.stable_term = leader->term;
+			cast_out(leader);
 			next_stage(STAGE_PEACE);
 			break;
 		case STAGE_PEACE:
+			take_back();
+			next_stage(STAGE_RETURN);
+			break;
+		case STAGE_RETURN:
+			sim.quiet = false;
 			start_guest();
 			next_stage(STAGE_JOIN);
 			break;
@@ -331,13 +423,50 @@ stage_is_over(struct node *leader)
 			next_stage(STAGE_TRANSFER);
 			break;
 		case STAGE_TRANSFER:
+			unmute_heir();
 			ask_again();
 			next_stage(STAGE_AGAIN);
 			break;
 		case STAGE_AGAIN:
+			sim.quiet = true;
+			next_stage(STAGE_SILENCE);
+			break;
+		case STAGE_SILENCE:
 			sim.done = true;
 			break;
 	}
+}
+
+/* Every read is answered in time, if only by a refusal. */
+static void
+check_patience(void)
+{
+	uint64_t	since = sim.now_us - 5 * election_us();
+	uint32_t	i;
+
+	if (sim.now_us < sim.liveness_began_us + 15 * election_us())
+		return;					/* the last pauses and slow writes end */
+	for (i = 0; i < sim.n_nodes; i++)
+		if (sim.nodes[i].up && sim.nodes[i].n_reads > 0 && sim.nodes[i].reads[0].asked_us < since)
+			fail(SIM_LIVENESS, "node %u has not answered read %llu", i + 1,
+				 (unsigned long long) sim.nodes[i].reads[0].id);
+}
+
+/* Has every healed member applied all that is committed, without new entries? */
+static bool
+all_applied(void)
+{
+	const struct raft_config *config = &sim.configs[sim.committed_config];
+	uint32_t	i;
+
+	for (i = 0; i < config->n_members; i++)
+	{
+		const struct node *node = &sim.nodes[config->members[i].id - 1];
+
+		if (node->healed && node->machine.index < sim.n_committed)
+			return false;
+	}
+	return true;
 }
 
 /* Once per election timeout: what is owed by now? */
@@ -350,6 +479,7 @@ live_examine(void)
 	bool		over = false;
 
 	event_push(sim.now_us + election_us(), EV_EXAMINE, 0, 0);
+	check_patience();
 	switch ((enum stage) sim.stage)
 	{
 		case STAGE_RECOVER:
@@ -360,6 +490,10 @@ live_examine(void)
 		case STAGE_PEACE:
 			check_peace(leader);
 			over = passed >= PEACE;
+			break;
+		case STAGE_RETURN:
+			check_peace(leader);
+			over = passed >= PEACE / 2;
 			break;
 		case STAGE_SETTLE:
 			over = passed >= PEACE;
@@ -382,8 +516,11 @@ live_examine(void)
 		case STAGE_TRANSFER:
 			over = passed >= 4;
 			if (over && sim.heir != 0 && (leader == NULL || leader->slot + 1 != sim.heir))
-				fail(SIM_LIVENESS, "leadership was to go to %llu, but it is with %u",
+				fail(SIM_LIVENESS, "leadership was to move to %llu, but it is with %u",
 					 (unsigned long long) sim.heir, leader == NULL ? 0 : leader->slot + 1);
+			break;
+		case STAGE_SILENCE:
+			over = all_applied();
 			break;
 	}
 	if (over)

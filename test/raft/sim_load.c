@@ -112,15 +112,15 @@ load_read(struct node *node)
 void
 load_client(void)
 {
-	struct node *node = some_node();
+	struct node *node = random_chance(512) ? some_leader() : some_node();
 
 	event_push(sim.now_us + random_gap(sim.options.client_gap_us), EV_CLIENT, 0, 0);
-	if (node == NULL)
+	if (node == NULL || sim.quiet)
 		return;
 	if (random_chance(sim.options.reads))
 		load_read(node);
 	else if (!sim.liveness && random_chance(sim.options.burst))
-		load_write(node, (uint32_t) random_between(500, 6000));
+		load_write(node, (uint32_t) random_between(500, 20000));
 	else
 		load_write(node, (uint32_t) random_between(1, random_chance(200) ? 40 : 3));
 }

@@ -192,6 +192,7 @@ node_start(struct node *node)
 	node->commit = node->machine.index;
 	node->state = RAFT_FOLLOWER;
 	node->leader = 0;
+	node->stepped_ms = node_clock(node);
 	trace("n%u starts: t%llu vote=%llu log=%llu..%llu applied=%llu", node->slot + 1,
 		  (unsigned long long) node->term, (unsigned long long) node->vote,
 		  (unsigned long long) node->log.base, (unsigned long long) node->log.last,

@@ -126,6 +126,22 @@ check_office(const struct node *node)
 	fail(SIM_SAFETY, "node %u is %s, but no voter", node->slot + 1, state_name(node->state));
 }
 
+/*
+ * A leader gives up its term only when it must: because it no longer reaches a
+ * quorum, slept for too long, cannot write, or has been removed for certain.
+ */
+void
+check_abdication(const struct node *node, const struct raft_event *event, raft_term term_before)
+{
+	if (!node->was_leader || node->state == RAFT_LEADER || node->term != term_before ||
+		event->type == RAFT_TIMER || event->type == RAFT_DISK_FAILED ||
+		event->now_ms - node->stepped_ms >= sim.options.raft.election_timeout_ms ||
+		(!node->voter && node->config_index <= node->commit))
+		return;
+	fail(SIM_CONTRACT, "node %u gives up term %llu for no reason", node->slot + 1,
+		 (unsigned long long) node->term);
+}
+
 /* The commit of new ground rests on the disks of a quorum (Paper 5.3, 5.4.2). */
 static void
 check_quorum(const struct node *node, const struct raft_update *update, raft_index index)
