@@ -124,15 +124,15 @@ store_member_status(PG_FUNCTION_ARGS)
 		const MemberStatus *member = &node->members[i];
 		Row			row = {0};
 		uint64		last = pg_atomic_read_u64(&progress->last_index);
+		uint64		match = (member->member.id == node->node_id) ? last : member->match_index;
 
 		put_index(&row, member->member.id);
 		put_text(&row, member->member.name);
 		put_text(&row, member->member.conninfo);
 		put_text(&row, member->member.role == RAFT_VOTER ? "voter" : "learner");
 		put(&row, BoolGetDatum(member->member.id == node->leader), false);
-		put(&row, Int64GetDatum((int64) member->match_index), !leader);
-		put(&row, Int64GetDatum(last > member->match_index ?
-								(int64) (last - member->match_index) : 0), !leader);
+		put(&row, Int64GetDatum((int64) match), !leader);
+		put(&row, Int64GetDatum(last > match ? (int64) (last - match) : 0), !leader);
 		put(&row, TimestampTzGetDatum(member->last_contact), member->last_contact == 0);
 		put(&row, BoolGetDatum(member->connected), false);
 		put_index(&row, member->queued_bytes);

@@ -37,13 +37,15 @@ store_guard(PG_FUNCTION_ARGS)
 		return PointerGetDatum(NULL);
 
 	table = RelationGetRelationName(trigger->tg_relation);
+	if (strncmp(table, "raft_", strlen("raft_")) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("cannot change table \"store.%s\" directly", table),
+				 errdetail("It is this member's part in the consensus, and what it promised to the others."),
+				 errhint("It belongs to the store's workers.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 			 errmsg("cannot change table \"store.%s\" directly", table),
 			 errdetail("Its rows are the same on every member, so only the replicated state machine writes them."),
-			 strcmp(table, "resources") == 0 ?
-			 errhint("Use store.create(), store.put(), store.update(), store.patch() or store.delete().") :
-			 strcmp(table, "events") == 0 ?
-			 errhint("Events are written by store.put() and its kin; their history is kept by itself.") :
-			 errhint("This table belongs to the store's workers.")));
+			 errhint("Use store.create(), store.put(), store.update(), store.patch() or store.delete().")));
 }

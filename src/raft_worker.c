@@ -332,7 +332,6 @@ publish_members(NodeStatus *status)
 		member->member = membership->members[i];
 		if (member->member.id == worker.node_id)
 		{
-			member->match_index = turn_written();
 			member->last_contact = now;
 			member->connected = true;
 			continue;
