@@ -137,13 +137,15 @@ UNPRIVILEGED=postgres
 exec_unprivileged()
 {
 	local -a environment
+	local name
 
 	environment=(
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 		"HOME=$WORKSHOP" "LANG=C.UTF-8" "TERM=${TERM:-dumb}" "TMPDIR=${TMPDIR:-/tmp}"
 		"WORKSHOP=$WORKSHOP" "PG_CONFIG=$PG_CONFIG"
 	)
-	for name in STORE_MANIFESTS STORE_DEV_DIR SEEDS PROVE_TESTS PROVE_FLAGS PG_TEST_TIMEOUT_DEFAULT PAGER PSQLRC; do
+	for name in STORE_MANIFESTS STORE_DEV_DIR SEEDS PROVE_TESTS PROVE_FLAGS \
+		PG_TEST_TIMEOUT_DEFAULT PAGER PSQLRC; do
 		if [ -n "${!name:-}" ]; then
 			environment+=("$name=${!name}")
 		fi

@@ -20,7 +20,7 @@ if (defined $file)
 else
 {
 	note('the larger set of manifests is not there; using scripts/demo-data');
-	for my $small (sort glob('scripts/demo-data/*.json'))
+	for my $small (sort glob('scripts/demo-data/*.jsonl'))
 	{
 		push @lines, grep { /\S/ } split /\n/, slurp_file($small);
 	}

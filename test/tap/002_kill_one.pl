@@ -25,7 +25,7 @@ sub kill_during_writes
 
 	$term = $cluster->term;
 	$killed_at = time();
-	$victim->kill9;
+	$cluster->kill9($victim);
 
 	StoreCluster::wait_for_writes($_, 50) for @writers;
 	ok(1, "$what: both clients go on writing");

@@ -20,7 +20,7 @@ for my $round (1 .. 3)
 	my ($lowest_now, $highest_now);
 
 	StoreCluster::wait_for_writes($_, 30) for @writers;
-	$_->kill9 for @nodes;
+	$cluster->kill9(@nodes);
 	push @acknowledged, StoreCluster::stop_writer($_) for @writers;
 
 	($lowest_now, $highest_now) =

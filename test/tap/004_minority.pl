@@ -26,7 +26,7 @@ sub check_survivor
 	my ($state, $error, $seconds);
 
 	$cluster->wait_all_writable;
-	$_->kill9 for @dead;
+	$cluster->kill9(@dead);
 
 	# A leader finds out within an election timeout, by check-quorum.
 	$survivor->poll_query_until('postgres',
@@ -64,9 +64,11 @@ sub check_survivor
 	$cluster->restart_killed($_) for @dead;
 	$cluster->wait_for_leader;
 	$cluster->wait_all_writable;
-	is($survivor->safe_psql('postgres', "SELECT count(*) FROM store.resources WHERE name LIKE 'refused%'"),
+	is( $survivor->safe_psql('postgres',
+			"SELECT count(*) FROM store.resources WHERE name LIKE 'refused%'"),
 		'0', "$what: what was refused did not happen");
-	is($survivor->safe_psql('postgres', "SELECT count(*) FROM store.events WHERE name LIKE 'refused%'"),
+	is( $survivor->safe_psql('postgres',
+			"SELECT count(*) FROM store.events WHERE name LIKE 'refused%'"),
 		'0', "$what: not for a moment");
 	return;
 }
@@ -80,7 +82,7 @@ check_survivor($follower, 'follower', $leader->name);
 # The instant before a leader finds out: it has taken the write into its log,
 # so nobody can say; the error says so.
 $leader = $cluster->wait_for_leader;
-$_->kill9 for $cluster->others($leader);
+$cluster->kill9($cluster->others($leader));
 my ($state, $error) = StoreCluster::sqlstate($leader,
 		"SET store.request_timeout = '1s';\nSELECT store.put("
 	  . StoreCluster::configmap('unknown', 1)

@@ -73,18 +73,21 @@ sub pod
 	my ($name, $image) = @_;
 
 	return StoreCluster::quote(
-		qq({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "$name", "namespace": "default"},
-			"spec": {"containers": [{"name": "main", "image": "$image"}]}}));
+		qq({"apiVersion": "v1", "kind": "Pod",
+			"metadata": {"name": "$name", "namespace": "default"}, "spec": {"containers": [{"name": "main", "image": "$image"}]}}));
 }
 
 $writer->safe_psql('postgres', 'SELECT store.create(' . pod('web', 'nginx:1') . ')');
-$leader->safe_psql('postgres', 'SELECT store.put(' . StoreCluster::configmap('settings', 1) . ')');
+$leader->safe_psql('postgres',
+	'SELECT store.put(' . StoreCluster::configmap('settings', 1) . ')');
 $follower->safe_psql('postgres', 'SELECT store.put(' . pod('web', 'nginx:2') . ')');
-$follower->safe_psql('postgres', 'SELECT store.put(' . pod('web', 'nginx:2') . ')');    # unchanged
+# unchanged
+$follower->safe_psql('postgres', 'SELECT store.put(' . pod('web', 'nginx:2') . ')');
 $writer->safe_psql('postgres',
 	q{SELECT store.patch('Pod', 'web', '{"metadata": {"labels": {"app": "web"}}}', 'default')});
 $leader->safe_psql('postgres', q{SELECT store.delete('Pod', 'web', 'default')});
-$leader->safe_psql('postgres', q{SELECT store.delete('Pod', 'web', 'default')});        # no-op
+# nothing left to delete
+$leader->safe_psql('postgres', q{SELECT store.delete('Pod', 'web', 'default')});
 
 my @streams = ($cluster->start_writer($writer, 'one'), $cluster->start_writer($leader, 'two'));
 StoreCluster::wait_for_writes($_, 100) for @streams;
@@ -93,7 +96,8 @@ $leader->safe_psql('postgres', 'SELECT store.create(' . pod('last', 'nginx:3') .
 
 # The payload of something large leaves the object out.
 my $large = 'x' x 20000;
-$leader->safe_psql('postgres', 'SELECT store.put(' . StoreCluster::configmap('large', $large) . ')');
+$leader->safe_psql('postgres',
+	'SELECT store.put(' . StoreCluster::configmap('large', $large) . ')');
 
 $follower->poll_query_until('postgres', 'SELECT store.barrier() > 0');
 my @events = map { [ split /\|/, $_, -1 ] } split /\n/, $follower->safe_psql('postgres', qq{
@@ -106,7 +110,10 @@ is_deeply([ map { $_->[0] } grep { $_->[0] ne 'store' } @heard ],
 	[], 'nothing is heard on a channel that was not asked for');
 my @payloads = map { $_->[1] } @heard;
 is_deeply(
-	[ map { [ @$_{qw(resourceVersion type)}, @{ $_->{key} }{qw(kind namespace name)} ] } @payloads ],
+	[
+		map { [ @$_{qw(resourceVersion type)}, @{ $_->{key} }{qw(kind namespace name)} ] }
+		  @payloads
+	],
 	\@events,
 	'each change is heard once, in order');
 is_chained($before || undef, 'each names the one before it', @payloads);
@@ -137,7 +144,8 @@ is_chained(undef, 'chained within that channel', @payloads);
 my $stuck = $follower->background_psql('postgres');
 $stuck->query_safe("LISTEN store");
 $stuck->query_safe('BEGIN');
-$leader->safe_psql('postgres', 'SELECT store.put(' . StoreCluster::configmap('settings', 2) . ')');
+$leader->safe_psql('postgres',
+	'SELECT store.put(' . StoreCluster::configmap('settings', 2) . ')');
 @heard = hear_until($everything, 'store', 1);
 is($heard[0][1]{key}{name}, 'settings', 'others still hear');
 is($heard[0][1]{previous}, $events[-1][0], 'and their chain goes on');
@@ -151,7 +159,8 @@ $follower->restart;
 $cluster->wait_all_writable;
 $everything = $follower->background_psql('postgres');
 $everything->query_safe('LISTEN store');
-$leader->safe_psql('postgres', 'SELECT store.put(' . StoreCluster::configmap('settings', 3) . ')');
+$leader->safe_psql('postgres',
+	'SELECT store.put(' . StoreCluster::configmap('settings', 3) . ')');
 @heard = hear_until($everything, 'store', 1);
 is($heard[-1][1]{previous}, $last, 'the chain survives a restart');
 $everything->quit;

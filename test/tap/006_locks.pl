@@ -39,7 +39,8 @@ for my $where ([ $leader, 'leader' ], [ $follower, 'follower' ])
 		unlike($state, qr/^RS50/, "$what: it does not wait for a timeout");
 		cmp_ok($seconds, '<', $NO_HANG, "$what: it is told at once");
 	}
-	is( $node->safe_psql('postgres', "SELECT count(*) FROM store.resources WHERE name = 'own-$what'"),
+	is( $node->safe_psql('postgres',
+			"SELECT count(*) FROM store.resources WHERE name = 'own-$what'"),
 		'0', "$what: and nothing was written");
 
 	# Others write meanwhile, on this node and on another one.
@@ -48,12 +49,14 @@ for my $where ([ $leader, 'leader' ], [ $follower, 'follower' ])
 	$locker->query_safe('LOCK TABLE store.resources');
 
 	my ($state, $error, $seconds) =
-	  StoreCluster::sqlstate($other, "SET store.request_timeout = '${NO_HANG}s';\n" . put("there-$what", 1));
+	  StoreCluster::sqlstate($other,
+		"SET store.request_timeout = '${NO_HANG}s';\n" . put("there-$what", 1));
 	is($state, '', "$what locked: a write on another node succeeds");
 	cmp_ok($seconds, '<', $NO_HANG, "$what locked: and does not hang");
 
 	($state, $error, $seconds) =
-	  StoreCluster::sqlstate($node, "SET store.request_timeout = '${NO_HANG}s';\n" . put("here-$what", 1));
+	  StoreCluster::sqlstate($node,
+		"SET store.request_timeout = '${NO_HANG}s';\n" . put("here-$what", 1));
 	is($state, '', "$what locked: a write on this node succeeds");
 	cmp_ok($seconds, '<', $NO_HANG, "$what locked: once the holder is canceled");
 
@@ -67,7 +70,8 @@ for my $where ([ $leader, 'leader' ], [ $follower, 'follower' ])
 	$locker->query_safe('BEGIN');
 	$locker->query_safe('LOCK TABLE store.resources');
 	($state, $error) =
-	  StoreCluster::sqlstate($node, "SET store.request_timeout = '200ms';\n" . put("short-$what", 1));
+	  StoreCluster::sqlstate($node,
+		"SET store.request_timeout = '200ms';\n" . put("short-$what", 1));
 	like($state, qr/^(?:RS500|RS503)$/, "$what locked: a short timeout ends in a clear error");
 	$locker->{stdin} .= "ROLLBACK;\n\\q\n";
 	eval { $locker->{run}->finish };

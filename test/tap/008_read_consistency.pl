@@ -12,6 +12,7 @@ my $cluster = StoreCluster->new(conf => "store.max_apply_delay = '10min'\n");
 my $leader = $cluster->wait_for_leader;
 my ($follower, $other) = $cluster->others($leader);
 my $READ = q{SELECT store.get('ConfigMap', 'seen', 'default')#>>'{data,value}'};
+my $PLAIN = q{SELECT object#>>'{data,value}' FROM store.resources WHERE name = 'seen'};
 
 # Write here, read there, at once, many times over.
 my %sessions = map { $_->name => $_->background_psql('postgres') } $cluster->nodes;
@@ -36,8 +37,7 @@ for my $i (101 .. 150)
 	$writer->query_safe('SELECT op FROM store.put(' . StoreCluster::configmap('seen', $i) . ')');
 	$reader->query_safe('SELECT store.barrier()');
 	$stale++
-	  if $reader->query_safe(q{SELECT object#>>'{data,value}' FROM store.resources WHERE name = 'seen'})
-	  ne $i;
+	  if $reader->query_safe($PLAIN) ne $i;
 }
 is($stale, 0, 'plain SQL after a barrier sees it too');
 
@@ -57,15 +57,15 @@ my $new = $leader->safe_psql('postgres',
 
 is( $follower->safe_psql('postgres', "SET store.read_consistency = 'local'; $READ"),
 	'own', 'a local read answers at once with what this node has');
-is( $follower->safe_psql('postgres', q{SELECT object#>>'{data,value}' FROM store.resources WHERE name = 'seen'}),
-	'own', 'and so does plain SQL');
+is($follower->safe_psql('postgres', $PLAIN), 'own', 'and so does plain SQL');
 is($other->safe_psql('postgres', $READ), 'new', 'another follower has it');
 
 my ($state, $error) =
   StoreCluster::sqlstate($follower, "SET store.request_timeout = '500ms';\n$READ;");
 like($state, qr/^RS50[34]$/, 'a linearizable read does not answer with the past');
 ($state, $error) =
-  StoreCluster::sqlstate($follower, "SET store.request_timeout = '500ms';\nSELECT store.barrier();");
+  StoreCluster::sqlstate($follower,
+	"SET store.request_timeout = '500ms';\nSELECT store.barrier();");
 like($state, qr/^RS50[34]$/, 'nor does a barrier return');
 ($state, $error) =
   StoreCluster::sqlstate($follower, "SELECT store.wait_for($new, '500ms');");
@@ -75,7 +75,8 @@ is( $follower->safe_psql('postgres', "SELECT store.wait_for($old, '0') >= $old")
 
 # All of them are answered when the lock is gone.
 my @waiting;
-for my $sql ($READ, 'SELECT store.barrier() >= ' . $new, "SELECT store.wait_for($new, '3min') >= $new")
+for my $sql ($READ, "SELECT store.barrier() >= $new",
+	"SELECT store.wait_for($new, '3min') >= $new")
 {
 	my $session = $follower->background_psql('postgres');
 

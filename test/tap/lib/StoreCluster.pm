@@ -460,22 +460,39 @@ SQL
 
 =pod
 
+=item $cluster->kill9(nodes)
+
+SIGKILL the postmasters of these nodes.
+
 =item $cluster->restart_killed(node)
 
-Start a node whose postmaster was killed; its old processes may still be
-leaving and hold the shared memory.
+Start a node whose postmaster was killed, once that is gone for good; its
+other processes may still be leaving and hold the shared memory.
 
 =cut
+
+sub kill9
+{
+	my ($self, @victims) = @_;
+
+	$self->{killed}{ $_->name } = $_->{_pid} for @victims;
+	$_->kill9 for @victims;
+	return;
+}
 
 sub restart_killed
 {
 	my ($self, $node) = @_;
+	my $pid = delete $self->{killed}{ $node->name };
 
+	poll('the killed postmaster to be reaped', sub { return !kill(0, $pid) });
 	poll(
 		'the killed server to start',
 		sub {
-			return 1 if defined $node->{_pid};
-			return $node->start(fail_ok => 1);
+			return 1 if $node->start(fail_ok => 1);
+			# the module takes the process id from a file that is out of date
+			$node->{_pid} = undef;
+			return 0;
 		});
 	return;
 }
