@@ -187,7 +187,7 @@ enter_workshop()
 	fi
 
 	mkdir -p "$WORKSHOP/src"
-	tar -c --exclude=./.git --exclude=./tmp_check --exclude=./results \
+	tar -c --exclude=./.git --exclude=./build --exclude=./tmp_check --exclude=./results \
 		--exclude='*.o' --exclude='*.bc' --exclude='*.d' --exclude='*.so' . |
 		tar -x -C "$WORKSHOP/src" --no-same-owner
 	if [ "$(id -u)" -eq 0 ]; then
