@@ -60,7 +60,7 @@ endif
 -include $(wildcard $(OBJS:.o=.d))
 
 # Targets of the tests that need no server: raft-sim, unit-test and others.
--include $(wildcard test/raft/*.mk test/unit/*.mk)
+-include $(wildcard test/raft/*.mk test/unit/*.mk test/fuzz/*.mk)
 
 # TAP tests start servers of their own with what is installed in $(bindir).
 TAP_TESTS_FILES = $(sort $(wildcard test/tap/*.pl))
