@@ -56,6 +56,16 @@ show(uint64_t number)
 	printf("\n");
 }
 
+/* To look at a bool that is neither 0 nor 1 would be undefined behaviour. */
+static bool
+is_bool(const bool *value)
+{
+	unsigned char byte;
+
+	memcpy(&byte, value, sizeof(byte));
+	return byte <= 1;
+}
+
 /* Read the event of a step; false if it is no event. */
 static bool
 read_event(FILE *file, uint64_t size)
@@ -64,6 +74,11 @@ read_event(FILE *file, uint64_t size)
 		return false;
 	memset(&event, 0, sizeof(event));
 	if (fread(&event, 1, size, file) != size)
+		return false;
+	if (event.type == RAFT_RECEIVED &&
+		!(is_bool(&event.u.received.message.after_flush) &&
+		  is_bool(&event.u.received.message.accepted) &&
+		  is_bool(&event.u.received.message.transfer)))
 		return false;
 	return (unsigned int) event.type <= RAFT_DISK_FAILED &&
 		raft_record_event_size(&event) == size;
