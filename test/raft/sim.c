@@ -197,6 +197,10 @@ handle(const struct event *event)
 			if (!sim.liveness && event->arg == sim.cut_number)
 				net_heal();
 			break;
+		case EV_DEAFEN:
+			if (!sim.liveness)
+				load_deafen(event->slot, event->arg != 0);
+			break;
 		case EV_EXAMINE:
 			live_examine();
 			break;
@@ -258,7 +262,7 @@ static void
 report_stats(const struct sim_stats *s, double took)
 {
 	static const char *const names[] = {"crashes", "power cuts", "pauses", "slow disks",
-	"disk failures", "partitions", "one-way cuts", "bridges"};
+	"disk failures", "partitions", "one-way cuts", "bridges", "coups"};
 	int			i;
 
 #define LLU(x) ((unsigned long long) (x))

@@ -269,6 +269,7 @@ enum event_kind
 	EV_OPERATOR,
 	EV_FAULT,
 	EV_HEAL,
+	EV_DEAFEN,
 	EV_EXAMINE					/* liveness phase: what is owed by now? */
 };
 
@@ -312,7 +313,7 @@ struct sim_options
 	uint32_t	burst;			/* share of huge proposals */
 	uint64_t	operator_gap_us;
 	uint64_t	fault_gap_us;
-	uint32_t	weights[8];		/* of the kinds of faults */
+	uint32_t	weights[9];		/* of the kinds of faults */
 	uint32_t	compact_after;	/* entries; 0: never */
 	bool		keep_needed;	/* compact no more than everybody has */
 };
@@ -326,10 +327,11 @@ enum fault_kind
 	FAULT_DISK_FAILURE,
 	FAULT_SPLIT,				/* symmetric partition */
 	FAULT_ONE_WAY,
-	FAULT_BRIDGE
+	FAULT_BRIDGE,
+	FAULT_COUP					/* a leader goes deaf as it hands over */
 };
 
-#define N_FAULTS 8
+#define N_FAULTS 9
 
 /* Added up over all seeds of a process. */
 struct sim_stats
@@ -501,6 +503,7 @@ extern void net_heal(void);
 extern void net_split(void);
 extern void net_one_way(void);
 extern void net_bridge(void);
+extern void net_deafen(uint32_t slot);
 
 /* sim_disk.c */
 extern void disk_vote(struct node *node, raft_term term, raft_id vote);
@@ -562,6 +565,7 @@ extern void load_start(void);
 extern void load_client(void);
 extern void load_operator(void);
 extern void load_fault(void);
+extern void load_deafen(uint32_t slot, bool ask);
 extern void load_write(struct node *node, uint32_t count);
 extern void load_read(struct node *node);
 extern struct node *some_leader(void);

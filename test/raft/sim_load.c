@@ -265,6 +265,44 @@ victim(void)
 	return node != NULL ? node : some_node();
 }
 
+/*
+ * A leader is told to hand over, and hears nothing from about the time at which
+ * its order leaves.  Its successor is elected at once, for the order overrides
+ * stickiness, while the old leader believes in its office for as long as a
+ * leader does that nobody answers.  What it then says to its clients counts.
+ */
+static void
+coup(void)
+{
+	struct node *leader = some_leader();
+	const struct raft_config *config;
+	uint64_t	soon = 2 * sim.options.delay_max_us + sim.options.gather_max_us +
+		sim.options.flush_max_us;
+
+	if (leader == NULL || leader->muted)
+		return;
+	config = &raft_config(&leader->raft)->config;
+	inbox_add(leader, ITEM_TRANSFER)->a = config->members[random_below(config->n_members)].id;
+	event_push(sim.now_us + random_below(soon + 1), EV_DEAFEN, leader->slot, 0);
+}
+
+void
+load_deafen(uint32_t slot, bool ask)
+{
+	uint64_t	soon = 4 * sim.options.delay_max_us + 2 * sim.options.flush_max_us;
+
+	if (ask)
+	{
+		if (sim.nodes[slot].up)
+			load_read(&sim.nodes[slot]);
+		return;
+	}
+	trace("n%u goes deaf", slot + 1);
+	event_push(sim.now_us + random_below(soon + election_us() / 8), EV_DEAFEN, slot, 1);
+	net_deafen(slot);
+	event_push(sim.now_us + random_gap(2 * election_us()), EV_HEAL, 0, sim.cut_number);
+}
+
 static void
 cut(enum fault_kind kind)
 {
@@ -325,6 +363,9 @@ load_fault(void)
 		case FAULT_ONE_WAY:
 		case FAULT_BRIDGE:
 			cut((enum fault_kind) kind);
+			break;
+		case FAULT_COUP:
+			coup();
 			break;
 	}
 	sim.stats.faults[kind]++;

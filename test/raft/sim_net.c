@@ -153,6 +153,17 @@ net_split(void)
 			sim.cut[i][j] = group[i] != group[j];
 }
 
+/* One node no longer hears the others, which hear it. */
+void
+net_deafen(uint32_t slot)
+{
+	uint32_t	i;
+
+	net_heal();
+	for (i = 0; i < sim.n_nodes; i++)
+		sim.cut[i][slot] = true;
+}
+
 /* Some nodes can be heard but do not hear, or the other way round. */
 void
 net_one_way(void)
@@ -160,19 +171,18 @@ net_one_way(void)
 	uint32_t	i;
 	uint32_t	j;
 
-	net_heal();
-	if (random_chance(512))
+	if (random_chance(256))
 	{
-		uint32_t	victim = (uint32_t) random_below(sim.n_nodes);
-		bool		deaf = random_chance(512);
+		net_deafen((uint32_t) random_below(sim.n_nodes));
+		return;
+	}
+	net_heal();
+	if (random_chance(340))
+	{
+		uint32_t	mute = (uint32_t) random_below(sim.n_nodes);
 
 		for (i = 0; i < sim.n_nodes; i++)
-		{
-			if (deaf)
-				sim.cut[i][victim] = true;
-			else
-				sim.cut[victim][i] = true;
-		}
+			sim.cut[mute][i] = true;
 		return;
 	}
 	for (i = 0; i < sim.n_nodes; i++)
