@@ -287,13 +287,16 @@ report_stats(const struct sim_stats *s, double took)
 	printf("%llu passed, %llu failed\n", LLU(s->seeds - s->failed), LLU(s->failed));
 }
 
+/* When to begin no further seed, by seconds(); 0: run them all. */
+static double stop_at;
+
 static enum sim_class
 run_many(uint64_t first, uint64_t count, uint64_t stride, bool keep_going)
 {
 	enum sim_class worst = SIM_PASSED;
 	uint64_t	i;
 
-	for (i = 0; i < count; i += stride)
+	for (i = 0; i < count && (stop_at <= 0 || seconds() < stop_at); i += stride)
 	{
 		enum sim_class class = run(first + i);
 
@@ -359,7 +362,7 @@ static int
 usage(void)
 {
 	fprintf(stderr, "usage: raft_sim [-v [STEP]] SEED\n"
-			"       raft_sim [-k] [-j JOBS] FIRST COUNT\n");
+			"       raft_sim [-k] [-j JOBS] [-t SECONDS] FIRST COUNT\n");
 	return SIM_USAGE;
 }
 
@@ -400,6 +403,8 @@ main(int argc, char **argv)
 			keep_going = true;
 		else if (strcmp(argv[i], "-j") == 0 && i + 1 < argc)
 			jobs = (uint32_t) strtoul(argv[++i], NULL, 10);
+		else if (strcmp(argv[i], "-t") == 0 && i + 1 < argc)
+			stop_at = began + strtod(argv[++i], NULL);
 		else if (argv[i][0] == '-' || n == 2)
 			return usage();
 		else

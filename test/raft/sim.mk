@@ -1,6 +1,8 @@
 # The proof of src/raft: simulator, mutants, oracle, coverage.
 #
 #   make raft-sim [FIRST=1] [SEEDS=1000] [JOBS=2]
+#   make raft-soak [SOAK_SECONDS=3600] [JOBS=2]
+#   make raft-sim-tiny                      with tiny limits
 #   make raft-mutants [LIMIT=2000] [MUTANTS="name ..."]
 #
 # Stands alone too: make -f test/raft/sim.mk raft-sim
@@ -11,7 +13,7 @@ RAFT_BUILD := build/raft
 
 RAFT_CC ?= gcc
 RAFT_SIM_WARNINGS = -Wall -Wextra -Werror
-RAFT_SIM_CFLAGS = -std=c11 -O2 -g -I$(RAFT_SRC)
+RAFT_SIM_CFLAGS = -std=c11 -O2 -g
 
 RAFT_CORE_C = $(wildcard $(RAFT_SRC)/*.c)
 RAFT_CORE_H = $(wildcard $(RAFT_SRC)/*.h)
@@ -29,10 +31,35 @@ MUTANTS ?=
 raft-sim: $(RAFT_BUILD)/raft_sim
 	$(RAFT_BUILD)/raft_sim -k -j $(JOBS) $(FIRST) $(SEEDS)
 
+# The same with limits so tiny that every run meets them.
+RAFT_TINY = $(RAFT_BUILD)/tiny
+RAFT_TINY_LIMITS = MAX_BATCH=3 MAX_INFLIGHT=2 MAX_UNCOMMITTED=24 MAX_READS=4 \
+	MAX_TERM_RUNS=24 MAX_MESSAGE_RUNS=2
+
+.PHONY: raft-sim-tiny
+raft-sim-tiny: $(RAFT_TINY)/raft_sim
+	$(RAFT_TINY)/raft_sim -k -j $(JOBS) $(FIRST) $(SEEDS)
+
+$(RAFT_TINY)/raft_sim: $(RAFT_CORE_C) $(RAFT_CORE_H) $(RAFT_SIM_C) $(RAFT_SIM_DIR)/sim.h
+	@mkdir -p $(RAFT_TINY)
+	cp $^ $(RAFT_TINY)
+	for limit in $(RAFT_TINY_LIMITS); do \
+		sed -i "s/^\(#define RAFT_$${limit%=*}\)[[:space:]].*/\1 $${limit#*=}/" $(RAFT_TINY)/raft.h; \
+	done
+	$(RAFT_CC) $(RAFT_SIM_CFLAGS) -I$(RAFT_TINY) -w -o $@ $(RAFT_TINY)/*.c
+
 # Break one rule of the core at a time: the simulator must notice each.
 .PHONY: raft-mutants
 raft-mutants: $(RAFT_BUILD)/raft_sim
 	CC="$(RAFT_CC)" $(RAFT_SIM_DIR)/mutants.pl $(RAFT_SRC) $(RAFT_BUILD) $(LIMIT) $(MUTANTS)
+
+# An hour of new seeds; the figures of the last one are in doc/testing.md.
+SOAK_SECONDS ?= 3600
+SOAK_FIRST ?= 1000000
+
+.PHONY: raft-soak
+raft-soak: $(RAFT_BUILD)/raft_sim
+	$(RAFT_BUILD)/raft_sim -k -j $(JOBS) -t $(SOAK_SECONDS) $(SOAK_FIRST) 1000000000
 
 $(RAFT_BUILD)/raft_sim: $(RAFT_SIM_O) $(RAFT_CORE_O)
 	$(RAFT_CC) -o $@ $^
@@ -43,4 +70,4 @@ $(RAFT_BUILD)/core_%.o: $(RAFT_SRC)/%.c $(RAFT_CORE_H)
 
 $(RAFT_BUILD)/%.o: $(RAFT_SIM_DIR)/%.c $(RAFT_SIM_DIR)/sim.h $(RAFT_CORE_H)
 	@mkdir -p $(RAFT_BUILD)
-	$(RAFT_CC) $(RAFT_SIM_CFLAGS) $(RAFT_SIM_WARNINGS) -c -o $@ $<
+	$(RAFT_CC) $(RAFT_SIM_CFLAGS) -I$(RAFT_SRC) $(RAFT_SIM_WARNINGS) -c -o $@ $<
