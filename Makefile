@@ -23,6 +23,11 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers $(WERROR) -fvisibility=hidden -MMD -MP
 SHLIB_LINK = $(libpq)
 
+# PostgreSQL's flags are those of the compiler that it was built with.
+ifneq (,$(findstring clang,$(CC)))
+PG_CFLAGS += -Wno-ignored-optimization-argument -Wno-unknown-warning-option
+endif
+
 # The consensus core is plain C11 and sees no header of PostgreSQL.
 RAFT_WARNINGS = -Wall -Wextra -Wconversion $(WERROR)
 RAFT_CFLAGS = -std=c11 $(RAFT_WARNINGS) -O2 -g -fPIC -fvisibility=hidden \
@@ -79,10 +84,6 @@ check-style:
 check-symbols: store$(DLSUFFIX)
 	scripts/check-symbols store$(DLSUFFIX) $(DATA)
 
-.PHONY: format
-format:
-	clang-format -i src/*.c src/*.h src/raft/*.c src/raft/*.h
-
 .PHONY: help
 help:
 	@echo 'make                 build the extension (WERROR= to let warnings pass)'
@@ -90,11 +91,11 @@ help:
 	@echo 'make installcheck    SQL tests in database "postgres" of the server at PGHOST, PGPORT,'
 	@echo '                     which must preload store and not have the extension yet'
 	@echo 'make tap             tests with several servers (PROVE_TESTS=test/tap/x.pl for one)'
-	@echo 'make raft-sim        simulate the consensus core (SEEDS=n)'
+	@echo 'make raft-traces     golden traces of the consensus core'
+	@echo 'make raft-sim        simulate it (SEEDS=n)'
 	@echo 'make unit-test       tests of codecs and rules that need no server'
 	@echo 'make check-style     layering, banned calls, lengths, orphans'
 	@echo 'make check-symbols   what the library exports'
-	@echo 'make format          apply .clang-format'
 	@echo 'scripts/check        all of the tests, with their set-up'
 	@echo 'scripts/demo         a tour on three nodes'
 	@echo 'scripts/dev          a cluster to work with'

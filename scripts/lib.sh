@@ -175,6 +175,9 @@ enter_workshop()
 	script=scripts/$(basename "$0")
 	if [ -z "$folder" ]; then
 		folder=$(mktemp -d "${TMPDIR:-/tmp}/store-XXXXXX")
+		# until the script that runs there takes over
+		# shellcheck disable=SC2064
+		trap "rm -rf '$folder'" EXIT
 	fi
 	WORKSHOP=$folder
 

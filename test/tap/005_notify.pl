@@ -74,7 +74,8 @@ sub pod
 
 	return StoreCluster::quote(
 		qq({"apiVersion": "v1", "kind": "Pod",
-			"metadata": {"name": "$name", "namespace": "default"}, "spec": {"containers": [{"name": "main", "image": "$image"}]}}));
+			"metadata": {"name": "$name", "namespace": "default"},
+			"spec": {"containers": [{"name": "main", "image": "$image"}]}}));
 }
 
 $writer->safe_psql('postgres', 'SELECT store.create(' . pod('web', 'nginx:1') . ')');

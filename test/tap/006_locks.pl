@@ -77,6 +77,27 @@ for my $where ([ $leader, 'leader' ], [ $follower, 'follower' ])
 	eval { $locker->{run}->finish };
 
 	$cluster->wait_all_writable;
+
+	# A lock on one row is in the way of a change of that row.
+	$node->safe_psql('postgres', put("row-$what", 1));
+	$locker = $node->background_psql('postgres', on_error_stop => 0);
+	$locker->query_safe('BEGIN');
+	$locker->query_safe("SELECT FROM store.resources WHERE name = 'row-$what' FOR UPDATE");
+	($state, $error, $seconds) =
+	  StoreCluster::sqlstate($node,
+		"SET store.request_timeout = '${NO_HANG}s';\n" . put("row-$what", 2));
+	is($state, '', "$what: a write of a row that somebody has locked succeeds");
+	cmp_ok($seconds, '<', $NO_HANG, "$what: once the holder is canceled");
+	$locker->{stdin} .= "ROLLBACK;\n\\q\n";
+	eval { $locker->{run}->finish };
+
+	($state, $error, $seconds) = StoreCluster::sqlstate($node,
+		"SET store.request_timeout = '${NO_HANG}s';\n"
+		  . "BEGIN; SELECT FROM store.resources WHERE name = 'row-$what' FOR UPDATE;\n"
+		  . put("row-$what", 3));
+	isnt($state, '', "$what: a session that locks a row cannot write it");
+	cmp_ok($seconds, '<', $NO_HANG, "$what: and is told so");
+	$cluster->wait_all_writable;
 }
 
 is($cluster->term, $term, 'nobody stood for election meanwhile');
