@@ -3,6 +3,7 @@
 #   make raft-sim [FIRST=1] [SEEDS=1000] [JOBS=2]
 #   make raft-soak [SOAK_SECONDS=3600] [JOBS=2]
 #   make raft-sim-tiny                      with tiny limits
+#   make raft-oracle
 #   make raft-mutants [LIMIT=2000] [MUTANTS="name ..."]
 #
 # Stands alone too: make -f test/raft/sim.mk raft-sim
@@ -47,6 +48,19 @@ $(RAFT_TINY)/raft_sim: $(RAFT_CORE_C) $(RAFT_CORE_H) $(RAFT_SIM_C) $(RAFT_SIM_DI
 		sed -i "s/^\(#define RAFT_$${limit%=*}\)[[:space:]].*/\1 $${limit#*=}/" $(RAFT_TINY)/raft.h; \
 	done
 	$(RAFT_CC) $(RAFT_SIM_CFLAGS) -I$(RAFT_TINY) -w -o $@ $(RAFT_TINY)/*.c
+
+# Quorums and the shape of the log, done a second time and compared.
+.PHONY: raft-oracle
+raft-oracle: $(RAFT_BUILD)/raft_oracle $(RAFT_TINY)/raft_oracle
+	$(RAFT_BUILD)/raft_oracle 1 500
+	$(RAFT_TINY)/raft_oracle 1 3000
+
+$(RAFT_BUILD)/raft_oracle: $(RAFT_SIM_DIR)/oracle.c $(RAFT_CORE_O)
+	$(RAFT_CC) $(RAFT_SIM_CFLAGS) -I$(RAFT_SRC) $(RAFT_SIM_WARNINGS) -o $@ $^
+
+$(RAFT_TINY)/raft_oracle: $(RAFT_SIM_DIR)/oracle.c $(RAFT_TINY)/raft_sim
+	$(RAFT_CC) $(RAFT_SIM_CFLAGS) -I$(RAFT_TINY) -w -o $@ $< \
+		$(addprefix $(RAFT_TINY)/,$(notdir $(RAFT_CORE_C)))
 
 # Break one rule of the core at a time: the simulator must notice each.
 .PHONY: raft-mutants

@@ -65,7 +65,7 @@ load_write(struct node *node, uint32_t count)
 	uint32_t	number;
 	uint32_t	i;
 
-	if (!sim.liveness && sim.highest_index + count > MAX_INDEX / 2)
+	if (sim.highest_index + count > (sim.liveness ? MAX_INDEX - 1000 : MAX_INDEX / 2))
 		return;
 	sim.n_commands += count;
 	sim.origin = grow(sim.origin, &origin_room, (uint32_t) sim.n_commands, sizeof(uint8_t));
