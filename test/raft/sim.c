@@ -330,7 +330,7 @@ run_parallel(uint64_t first, uint64_t count, uint32_t jobs, bool keep_going,
 				run_many(first + job, count - job, jobs, keep_going) : SIM_PASSED;
 
 			shared[job] = sim.stats;
-			_exit((int) class);
+			exit((int) class);
 		}
 	for (job = 0; job < jobs; job++)
 	{

@@ -4,6 +4,7 @@
 #   make raft-soak [SOAK_SECONDS=3600] [JOBS=2]
 #   make raft-sim-tiny                      with tiny limits
 #   make raft-oracle
+#   make raft-coverage
 #   make raft-mutants [LIMIT=2000] [MUTANTS="name ..."]
 #
 # Stands alone too: make -f test/raft/sim.mk raft-sim
@@ -61,6 +62,31 @@ $(RAFT_BUILD)/raft_oracle: $(RAFT_SIM_DIR)/oracle.c $(RAFT_CORE_O)
 $(RAFT_TINY)/raft_oracle: $(RAFT_SIM_DIR)/oracle.c $(RAFT_TINY)/raft_sim
 	$(RAFT_CC) $(RAFT_SIM_CFLAGS) -I$(RAFT_TINY) -w -o $@ $< \
 		$(addprefix $(RAFT_TINY)/,$(notdir $(RAFT_CORE_C)))
+
+# Lines and branches of the core that simulator and traces reach.
+RAFT_COV = $(RAFT_BUILD)/coverage
+RAFT_COV_SEEDS ?= 300
+RAFT_TRACE_C = $(wildcard $(RAFT_SIM_DIR)/trace*.c)
+
+.PHONY: raft-coverage
+raft-coverage:
+	rm -rf $(RAFT_COV)
+	mkdir -p $(RAFT_COV)
+	for c in $(RAFT_CORE_C); do \
+		$(RAFT_CC) -std=c11 -O0 -g --coverage -c -o $(RAFT_COV)/core_$$(basename $$c .c).o \
+			$$(realpath $$c) || exit 1; \
+	done
+	$(RAFT_CC) $(RAFT_SIM_CFLAGS) -I$(RAFT_SRC) --coverage -o $(RAFT_COV)/raft_sim \
+		$(RAFT_SIM_O) $(RAFT_COV)/core_*.o
+	$(RAFT_COV)/raft_sim 1 $(RAFT_COV_SEEDS)
+ifneq ($(RAFT_TRACE_C),)
+	$(RAFT_CC) $(RAFT_SIM_CFLAGS) -I$(RAFT_SRC) --coverage -o $(RAFT_COV)/raft_trace \
+		$(RAFT_TRACE_C) $(RAFT_COV)/core_*.o
+	$(RAFT_COV)/raft_trace $(wildcard $(RAFT_SIM_DIR)/traces/*.txt)
+endif
+	$(RAFT_SIM_DIR)/coverage.pl $(RAFT_SRC) $(RAFT_COV)
+
+raft-coverage: $(RAFT_SIM_O)
 
 # Break one rule of the core at a time: the simulator must notice each.
 .PHONY: raft-mutants
