@@ -52,7 +52,8 @@ $(FUZZ_BUILD)/%.o: test/fuzz/%.c $(FUZZ_HEADERS)
 $(FUZZ_BUILD)/fuzz_record.o: test/raft/replay.c
 
 $(FUZZ_BUILD)/fuzz_%: $(FUZZ_BUILD)/fuzz_%.o $(FUZZ_OBJS)
-	$(FUZZ_CLANG) $(FUZZ_SANITIZE) -fsanitize=fuzzer -o $@ $^ $(FUZZ_LDFLAGS)
+	$(FUZZ_CLANG) $(FUZZ_SANITIZE) -fsanitize=fuzzer -o $@ $^ \
+		-Wl,--wrap=pg_encoding_verifymbstr $(FUZZ_LDFLAGS)
 
 $(FUZZ_BUILD)/seeds/done: test/fuzz/seeds.c $(FUZZ_HEADERS)
 	@mkdir -p $(@D)

@@ -16,7 +16,8 @@
  *	- RAFT_BROKEN comes only of what follower.c names: messages that prove a
  *	  second leader, or a leader that contradicts a commit or itself;
  *	- what the member says can be encoded: an ERROR would end the worker, and
- *	  the next one, for the term that led to it is on the disk.
+ *	  the next one, for the term that led to it is on the disk.  (Not if a lie
+ *	  has used up the numbers: at the last term there is no next one.)
  *
  * Copyright (c) 2026, store contributors
  *
@@ -219,6 +220,8 @@ check_said(const struct raft_message *message)
 	uint32_t	i;
 
 	REQUIRE(message->n_entries <= RAFT_MAX_BATCH);
+	if (node.term >= MAX_POSITION || node.log.last_index >= MAX_POSITION - RAFT_MAX_BATCH)
+		return;
 	for (i = 0; i < message->n_entries; i++)
 	{
 		entries[i].index = message->prev_index + 1 + i;
@@ -341,26 +344,45 @@ receive_bytes(void)
 	pfree(bytes);
 }
 
+/* What an honest leader would send next, as far as the log is concerned. */
+static void
+continue_log(struct raft_message *message)
+{
+	message->prev_index = node.log.last_index;
+	message->prev_term = raft_log_last_term(&node.log);
+	message->n_entries = Min(message->n_entries, RAFT_MAX_BATCH);
+	message->n_runs = Min(message->n_entries, Min(message->n_runs, RAFT_MAX_MESSAGE_RUNS));
+	if (message->n_entries > 0)
+		message->n_runs = Max(message->n_runs, 1);
+	message->term = Max(message->term, message->prev_term + message->n_runs);
+}
+
+/*
+ * Each of the bits of "kind" and "shape" decides whether one part of the
+ * message is left to chance.
+ */
 static void
 receive_made_up(void)
 {
 	struct raft_message *message = &event.u.received.message;
 	uint8		kind = take();
 	uint8		shape = take();
+	bool		continues = (kind & 0x20) != 0;
 	uint32_t	i;
 
 	memset(&event.u, 0, sizeof(event.u));
-	message->type = kind % (RAFT_MSG_LAST + 2);
+	message->type = (kind & 0x0f) % (RAFT_MSG_LAST + 2);
 	message->from = take_id();
 	message->to = shape & 0x80 ? take_id() : node.id;
 	message->accepted = (shape & 1) != 0;
 	message->transfer = (shape & 2) != 0;
-	message->term = take_number();
+	message->term = kind & 0x40 ? take_number() :
+		node.term + (message->type == RAFT_MSG_PREVOTE_REPLY ? message->accepted : 0);
 	message->prev_index = take_number();
 	message->prev_term = shape & 4 ?
 		raft_term_at(&node, message->prev_index) : take_number();
 	message->commit = take_number();
-	message->context = take_number();
+	message->context = kind & 0x80 ? take_number() : node.round;
 	message->match = take_number();
 	message->hint_index = take_number();
 	message->hint_term = take_number();
@@ -372,15 +394,20 @@ receive_made_up(void)
 
 	message->n_entries = shape & 8 ? take() : take() * 5;
 	message->n_runs = take() % (RAFT_MAX_MESSAGE_RUNS + 2);
+	if (continues)
+		continue_log(message);
 	for (i = 0; i < Min(message->n_runs, RAFT_MAX_MESSAGE_RUNS); i++)
 	{
-		message->runs[i].first = shape & 16 ? message->prev_index + 1 + i : take_number();
-		message->runs[i].term = shape & 32 ? Max(message->prev_term, 1) + i : take_number();
+		message->runs[i].first = continues || shape & 16 ?
+			message->prev_index + 1 + i : take_number();
+		message->runs[i].term = continues || shape & 32 ?
+			Max(message->prev_term, 1) + i : take_number();
 	}
 	event.u.received.n_configs = shape & 64 ? take() % 4 : 0;
 	for (i = 0; i < Min(event.u.received.n_configs, 2); i++)
 	{
-		event.u.received.configs[i].index = take_number();
+		event.u.received.configs[i].index = continues ?
+			message->prev_index + 1 + i : take_number();
 		take_config(&event.u.received.configs[i].config);
 	}
 	step(RAFT_RECEIVED);
@@ -474,7 +501,7 @@ ask(void)
 	}
 }
 
-/* A member as it comes from its disk; false if the input describes none. */
+/* A member as it comes from its disk. */
 static bool
 begin(void)
 {
@@ -510,6 +537,36 @@ begin(void)
 	return raft_init(&node, &restored, &options, now_ms, 1, NULL) == RAFT_OK;
 }
 
+/* Somebody grants a vote. */
+static void
+vote(enum raft_message_type type, raft_id from, raft_term term)
+{
+	struct raft_message *message = &event.u.received.message;
+
+	memset(&event.u, 0, sizeof(event.u));
+	message->type = type;
+	message->from = from;
+	message->to = node.id;
+	message->term = term;
+	message->accepted = true;
+	step(RAFT_RECEIVED);
+}
+
+/* Let everybody vote for the member. */
+static void
+elect(void)
+{
+	uint32_t	i;
+
+	now_ms = Max(now_ms, node.election_deadline_ms);
+	memset(&event.u, 0, sizeof(event.u));
+	step(RAFT_TIMER);
+	for (i = 0; node.state == RAFT_PRE_CANDIDATE && i < node.config.config.n_members; i++)
+		vote(RAFT_MSG_PREVOTE_REPLY, node.config.config.members[i].id, node.term + 1);
+	for (i = 0; node.state == RAFT_CANDIDATE && i < node.config.config.n_members; i++)
+		vote(RAFT_MSG_VOTE_REPLY, node.config.config.members[i].id, node.term);
+}
+
 void
 fuzz_one(const char *data, Size length)
 {
@@ -521,6 +578,8 @@ fuzz_one(const char *data, Size length)
 	read_id = 0;
 	now_ms = 1000;
 	REQUIRE(begin());
+	if (node.self != RAFT_NO_SLOT && take() % 2 == 0)
+		elect();
 
 	for (i = 0; input.left > 0 && i < MAX_OPERATIONS; i++)
 	{

@@ -76,7 +76,7 @@ random_operations(StringInfo buf)
 {
 	int			i;
 
-	append_random(buf, 3);
+	append_random(buf, 4);
 	for (i = 0; i < 20; i++)
 	{
 		StringInfoData message;

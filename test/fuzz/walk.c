@@ -26,6 +26,21 @@ touch(const void *data, Size length)
 		sum = sum ^ ((const char *) data)[i];
 }
 
+/*
+ * Verify a string, as the server's library does, which is built without
+ * sanitizers: so here is seen whether all of it may be read.  The linker puts
+ * this in the place of the other (fuzz.mk).
+ */
+extern int	__real_pg_encoding_verifymbstr(int encoding, const char *string, int length);
+extern int	__wrap_pg_encoding_verifymbstr(int encoding, const char *string, int length);
+
+int
+__wrap_pg_encoding_verifymbstr(int encoding, const char *string, int length)
+{
+	touch(string, length);
+	return __real_pg_encoding_verifymbstr(encoding, string, length);
+}
+
 static void
 touch_value(const JsonbValue *value)
 {
