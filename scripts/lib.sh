@@ -75,6 +75,10 @@ missing_packages()
 	perl -MIPC::Run -e 1 2>/dev/null || say libipc-run-perl
 	command -v prove >/dev/null || say perl
 	command -v clang >/dev/null || say clang
+	command -v clang-tidy >/dev/null || say clang-tidy
+	# the fuzzer's and the sanitizers' runtime, which clang only recommends
+	ls "$(clang -print-resource-dir 2>/dev/null)"/lib/*/libclang_rt.fuzzer*.a \
+		>/dev/null 2>&1 || say libclang-rt-dev
 	[ -e /usr/include/postgresql/libpq-fe.h ] || say libpq-dev
 	if ! find_pg_config >/dev/null; then
 		version=$(apt-cache depends postgresql 2>/dev/null |
