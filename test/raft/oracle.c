@@ -204,6 +204,7 @@ static void
 make_message(struct raft_message *message)
 {
 	raft_index	index;
+	raft_index	end;
 	raft_term	term;
 
 	memset(message, 0, sizeof(*message));
@@ -212,7 +213,8 @@ make_message(struct raft_message *message)
 		message->prev_index = naive.base - 1 - draw(3);
 	message->n_entries = (uint32_t) draw(RAFT_MAX_BATCH < 40 ? RAFT_MAX_BATCH + 1 : 40);
 	term = naive_term(message->prev_index);
-	for (index = message->prev_index + 1; index <= message->prev_index + message->n_entries; index++)
+	end = message->prev_index + message->n_entries;
+	for (index = message->prev_index + 1; index <= end; index++)
 	{
 		raft_term	ours = naive_term(index);
 
@@ -247,9 +249,10 @@ message_term(const struct raft_message *message, raft_index index)
 static void
 ask_difference(const struct raft_log *log, const struct raft_message *message)
 {
+	raft_index	end = message->prev_index + message->n_entries;
 	raft_index	index;
 
-	for (index = message->prev_index + 1; index <= message->prev_index + message->n_entries; index++)
+	for (index = message->prev_index + 1; index <= end; index++)
 		if (index > naive.last ||
 			(naive_has(index) && naive.term[index] != message_term(message, index)))
 			break;
@@ -332,7 +335,9 @@ change(struct raft_log *log)
 	raft_index	low = naive.known > naive.base + 1 ? naive.known + 1 : naive.base + 1;
 	struct raft_message message;
 	raft_index	index;
+	raft_index	end;
 	raft_term	term;
+	raft_term	before;
 
 	switch (draw(6))
 	{
@@ -371,9 +376,10 @@ change(struct raft_log *log)
 			make_message(&message);
 			ask_difference(log, &message);
 			index = raft_log_first_difference(log, &message);
-			if (index > message.prev_index + message.n_entries || index < low || message.prev_index > naive.last ||
-				message.prev_index < naive.base ||
-				message_term(&message, index) < (index > naive.base + 1 ? naive_term(index - 1) : 0))
+			end = message.prev_index + message.n_entries;
+			before = index > naive.base + 1 ? naive_term(index - 1) : 0;
+			if (index > end || index < low || message.prev_index > naive.last ||
+				message.prev_index < naive.base || message_term(&message, index) < before)
 				break;
 			if (index <= naive.last)
 			{
@@ -381,7 +387,7 @@ change(struct raft_log *log)
 				naive.last = index - 1;
 			}
 			raft_log_append_message(log, &message, index);
-			for (; index <= message.prev_index + message.n_entries; index++)
+			for (; index <= end; index++)
 				naive_extend(1, message_term(&message, index));
 			break;
 	}

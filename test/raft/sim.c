@@ -73,6 +73,7 @@ draw_options(struct sim_options *o)
 	o->send_at_once = random_chance(512);
 	o->late_durable = draw(800);
 	o->crash_in_flush = draw(30);
+	o->noise = random_chance(150) ? 20 : 0;
 
 	o->client_gap_us = timeout_us / random_between(1, 20);
 	o->reads = (uint32_t) random_between(0, 800);
@@ -212,8 +213,10 @@ run_phases(uint64_t seed)
 {
 	struct event event;
 	uint64_t	still = 0;
+	uint64_t	latest;
 
 	start_run(seed);
+	latest = UINT64_C(1000000) * sim.options.raft.election_timeout_ms;
 	while (!sim.done)
 	{
 		if (!event_pop(&event))
@@ -223,8 +226,7 @@ run_phases(uint64_t seed)
 			fail(SIM_LIVENESS, "time stands still");
 		sim.now_us = event.at;
 		handle(&event);
-		if (!sim.liveness && (sim.step >= sim.options.safety_steps ||
-							  sim.now_us > UINT64_C(1000000) * sim.options.raft.election_timeout_ms))
+		if (!sim.liveness && (sim.step >= sim.options.safety_steps || sim.now_us > latest))
 			live_start();
 		if (sim.step > sim.options.safety_steps + 2000000)
 			fail(SIM_LIVENESS, "no end after %llu steps", (unsigned long long) sim.step);

@@ -307,6 +307,7 @@ struct sim_options
 	bool		send_at_once;	/* not at the end of the turn */
 	uint32_t	late_durable;	/* DURABLE queues behind other events */
 	uint32_t	crash_in_flush;
+	uint32_t	noise;			/* messages distorted into nonsense */
 
 	uint64_t	client_gap_us;
 	uint32_t	reads;			/* share of reads among requests */
@@ -532,6 +533,7 @@ extern void node_free_memory(struct node *node);
 extern void node_schedule(struct node *node);
 
 /* sim_duty.c */
+extern void step_noise(struct node *node, const struct raft_event *original);
 extern void node_step(struct node *node, struct raft_event *event,
 					  const struct packet *packet, uint64_t value);
 
@@ -552,6 +554,7 @@ extern void check_status(const struct node *node, const struct raft_event *event
 /* sim_truth.c */
 extern void check_leaving(const struct node *node, const struct raft_message *message);
 extern void check_leader(const struct node *node, const struct raft_update *update);
+extern void check_progress(const struct node *node);
 extern void check_office(const struct node *node);
 extern void check_abdication(const struct node *node, const struct raft_event *event,
 							 raft_term term_before);

@@ -46,7 +46,8 @@ $(RAFT_TINY)/raft_sim: $(RAFT_CORE_C) $(RAFT_CORE_H) $(RAFT_SIM_C) $(RAFT_SIM_DI
 	@mkdir -p $(RAFT_TINY)
 	cp $^ $(RAFT_TINY)
 	for limit in $(RAFT_TINY_LIMITS); do \
-		sed -i "s/^\(#define RAFT_$${limit%=*}\)[[:space:]].*/\1 $${limit#*=}/" $(RAFT_TINY)/raft.h; \
+		sed -i "s/^\(#define RAFT_$${limit%=*}\)[[:space:]].*/\1 $${limit#*=}/" \
+			$(RAFT_TINY)/raft.h; \
 	done
 	$(RAFT_CC) $(RAFT_SIM_CFLAGS) -I$(RAFT_TINY) -w -o $@ $(RAFT_TINY)/*.c
 
@@ -108,6 +109,6 @@ $(RAFT_BUILD)/core_%.o: $(RAFT_SRC)/%.c $(RAFT_CORE_H)
 	@mkdir -p $(RAFT_BUILD)
 	$(RAFT_CC) $(RAFT_SIM_CFLAGS) $(RAFT_SIM_WARNINGS) -Wconversion -c -o $@ $<
 
-$(RAFT_BUILD)/%.o: $(RAFT_SIM_DIR)/%.c $(RAFT_SIM_DIR)/sim.h $(RAFT_CORE_H)
+$(RAFT_SIM_O): $(RAFT_BUILD)/%.o: $(RAFT_SIM_DIR)/%.c $(RAFT_SIM_DIR)/sim.h $(RAFT_CORE_H)
 	@mkdir -p $(RAFT_BUILD)
 	$(RAFT_CC) $(RAFT_SIM_CFLAGS) -I$(RAFT_SRC) $(RAFT_SIM_WARNINGS) -c -o $@ $<

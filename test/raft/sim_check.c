@@ -172,6 +172,7 @@ static void
 check_entries(const struct node *node, const struct raft_message *message)
 {
 	const struct log *log = &node->log;
+	raft_index	end = message->prev_index + message->n_entries;
 	raft_index	index;
 	uint32_t	run = 0;
 
@@ -185,7 +186,7 @@ check_entries(const struct node *node, const struct raft_message *message)
 		(message->n_entries == 0) != (message->n_runs == 0))
 		fail(SIM_CONTRACT, "node %u: append of %u entries in %u runs", node->slot + 1,
 			 message->n_entries, message->n_runs);
-	for (index = message->prev_index + 1; index <= message->prev_index + message->n_entries; index++)
+	for (index = message->prev_index + 1; index <= end; index++)
 	{
 		if (run + 1 < message->n_runs && message->runs[run + 1].first == index)
 			run++;

@@ -258,10 +258,77 @@ carry_out(struct node *node, const struct raft_event *event, const struct raft_u
 		event->type == RAFT_SNAPSHOT_INSTALLED)
 		check_config(node, update->config_changed);
 	check_office(node);
+	if (node->state == RAFT_LEADER && sim.step % 16 == 0)
+		check_progress(node);
 	check_abdication(node, event, term_before);
 	node->stepped_ms = event->now_ms;
 	if (update->snapshot_from != 0 && !node->muted)
 		disk_start_copy(node, update->snapshot_from);
+}
+
+/*
+ * Before a message arrives, a distortion of it does, of a kind that no member
+ * could have sent.  The core must refuse it as a whole.
+ */
+void
+step_noise(struct node *node, const struct raft_event *original)
+{
+	static struct raft before;
+	static struct raft_event event;
+	struct raft_message *m = &event.u.received.message;
+
+	event = *original;
+	event.now_ms = node_clock(node);
+	event.random = 0;
+	switch (random_below(m->type == RAFT_MSG_APPEND ? 12 : 6))
+	{
+		case 0:
+			m->to = node->slot + 2;
+			break;
+		case 1:
+			m->from = random_chance(512) ? 0 : m->to;
+			break;
+		case 2:
+			m->term = 0;
+			break;
+		case 3:
+			m->term = UINT64_MAX - random_below(100);
+			break;
+		case 4:
+		case 5:
+			m->type = (enum raft_message_type) (RAFT_MSG_LAST + 1 + random_below(1000));
+			break;
+		case 6:
+			m->prev_term = m->term + 1;
+			break;
+		case 7:
+			m->n_entries = RAFT_MAX_BATCH + 1;
+			break;
+		case 8:
+			m->n_runs = m->n_runs == 0 ? 1 : 0;
+			break;
+		case 9:
+			m->n_runs = RAFT_MAX_MESSAGE_RUNS + 1;
+			break;
+		case 10:
+			m->commit = UINT64_MAX - random_below(100);
+			break;
+		default:
+			event.u.received.n_configs = 3;
+			break;
+	}
+	before = node->raft;
+	raft_step(&node->raft, &event, &sim.update);
+	if (node->muted)
+		return;
+	if (sim.update.status != RAFT_INVALID || sim.update.n_messages > 0 || sim.update.save_vote ||
+		sim.update.append != RAFT_APPEND_NONE || sim.update.truncate_from != 0 ||
+		before.term != node->raft.term || before.log.last_index != node->raft.log.last_index)
+		fail(SIM_CONTRACT, "node %u takes nonsense seriously: %s", node->slot + 1,
+			 status_name(sim.update.status));
+
+	/* It may well have stepped down for having slept, so it is undone. */
+	node->raft = before;
 }
 
 /* The one place where a core is stepped. */

@@ -399,7 +399,8 @@ stage_is_over(struct node *leader)
 {
 	uint64_t	took = (sim.now_us - sim.stage_began_us) / election_us();
 
-	if (sim.stage != STAGE_PEACE && sim.stage != STAGE_RETURN && sim.stage != STAGE_SETTLE && took > sim.stats.worst_recovery)
+	if (sim.stage != STAGE_PEACE && sim.stage != STAGE_RETURN && sim.stage != STAGE_SETTLE &&
+		took > sim.stats.worst_recovery)
 		sim.stats.worst_recovery = took;
 	switch ((enum stage) sim.stage)
 	{
@@ -524,8 +525,9 @@ live_examine(void)
 				propose_guest(RAFT_VOTER);
 			break;
 		case STAGE_LEAVE:
-			over = guest_is(-1);
-			if (!over)
+			/* Whoever leaves is told so. */
+			over = guest_is(-1) && sim.nodes[sim.guest - 1].state == RAFT_DETACHED;
+			if (!guest_is(-1))
 				propose_guest(-1);
 			break;
 		case STAGE_TRANSFER:

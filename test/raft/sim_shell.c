@@ -295,47 +295,54 @@ end_turn(struct node *node)
 	schedule_timer(node);
 }
 
+/* A packet has arrived: a message, or a forwarded proposal. */
+static void
+step_packet(struct node *node, const struct packet *packet)
+{
+	struct raft_event event = {0};
+	uint32_t	i;
+
+	if (packet->kind == PACKET_FORWARD)
+	{
+		event.type = RAFT_PROPOSED;
+		event.u.proposed.count = packet->count;
+		event.u.proposed.term = packet->message.term;
+		node_step(node, &event, packet, packet->value);
+		return;
+	}
+
+	event.type = RAFT_RECEIVED;
+	event.u.received.message = packet->message;
+	for (i = 0; packet->message.type == RAFT_MSG_APPEND && i < packet->message.n_entries; i++)
+	{
+		struct raft_config_entry *configs = event.u.received.configs;
+
+		if (packet->entries[i].kind != ENTRY_CONFIG)
+			continue;
+		if (event.u.received.n_configs == 2)
+			configs[0] = configs[1];
+		else
+			event.u.received.n_configs++;
+		configs[event.u.received.n_configs - 1].index = packet->message.prev_index + 1 + i;
+		configs[event.u.received.n_configs - 1].config = sim.configs[packet->entries[i].config];
+	}
+	if (random_chance(sim.options.noise))
+		step_noise(node, &event);
+	node_step(node, &event, packet, 0);
+}
+
 /* Tell the core about one thing. */
 static void
 step_item(struct node *node, struct item *item)
 {
 	struct raft_event event = {0};
-	const struct packet *packet = NULL;
 	uint64_t	value = 0;
-	const struct entry *entry;
-	uint32_t	i;
 
 	switch (item->kind)
 	{
 		case ITEM_PACKET:
-			packet = &sim.packets[item->packet];
-			if (packet->kind == PACKET_FORWARD)
-			{
-				event.type = RAFT_PROPOSED;
-				event.u.proposed.count = packet->count;
-				event.u.proposed.term = packet->message.term;
-				value = packet->value;
-				break;
-			}
-			event.type = RAFT_RECEIVED;
-			event.u.received.message = packet->message;
-			if (packet->message.type != RAFT_MSG_APPEND)
-				break;
-			for (i = 0; i < packet->message.n_entries; i++)
-			{
-				entry = &packet->entries[i];
-				if (entry->kind != ENTRY_CONFIG)
-					continue;
-				if (event.u.received.n_configs == 2)
-					event.u.received.configs[0] = event.u.received.configs[1];
-				else
-					event.u.received.n_configs++;
-				event.u.received.configs[event.u.received.n_configs - 1].index =
-					packet->message.prev_index + 1 + i;
-				event.u.received.configs[event.u.received.n_configs - 1].config =
-					sim.configs[entry->config];
-			}
-			break;
+			step_packet(node, &sim.packets[item->packet]);
+			return;
 		case ITEM_PROPOSE:
 			event.type = RAFT_PROPOSED;
 			event.u.proposed.count = (uint32_t) item->b;
@@ -384,7 +391,7 @@ step_item(struct node *node, struct item *item)
 			disk_install(node);
 			return;
 	}
-	node_step(node, &event, packet, value);
+	node_step(node, &event, NULL, value);
 }
 
 static void

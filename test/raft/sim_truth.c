@@ -115,6 +115,35 @@ check_leader(const struct node *node, const struct raft_update *update)
 	check_elected(node, update);
 }
 
+/* What a leader believes of the others' disks is true. */
+void
+check_progress(const struct node *node)
+{
+	const struct raft_config *config = &sim.configs[node->config];
+	struct raft_peer_progress progress;
+	uint32_t	i;
+
+	for (i = 0; i < config->n_members; i++)
+	{
+		const struct node *peer = node_of(config->members[i].id);
+		raft_index	match;
+
+		if (!raft_progress(&node->raft, config->members[i].id, &progress))
+			fail(SIM_CONTRACT, "node %u knows nothing of %u", node->slot + 1, peer->slot + 1);
+		match = progress.match_index;
+		if (match >= progress.next_index && peer != node)
+			fail(SIM_CONTRACT, "node %u: match %llu, next %llu of %u", node->slot + 1, LLU(match),
+				 LLU(progress.next_index), peer->slot + 1);
+
+		/* A newer leader may have overwritten what was acknowledged. */
+		if (match > node->log.last ||
+			(match >= node->log.base && peer->term == node->term &&
+			 !log_holds(&peer->disk, match, log_chain(&node->log, match))))
+			fail(SIM_SAFETY, "node %u believes that %u holds %llu, which it does not",
+				 node->slot + 1, peer->slot + 1, LLU(match));
+	}
+}
+
 /* Who may stand or rule: a voter, or one whose removal is not yet certain. */
 void
 check_office(const struct node *node)
@@ -129,13 +158,19 @@ check_office(const struct node *node)
 /*
  * A leader gives up its term only when it must: because it no longer reaches a
  * quorum, slept for too long, cannot write, or has been removed for certain.
+ * After a long sleep it must, unless it is alone.
  */
 void
 check_abdication(const struct node *node, const struct raft_event *event, raft_term term_before)
 {
+	bool		slept = event->now_ms - node->stepped_ms >= sim.options.raft.election_timeout_ms;
+
+	if (node->was_leader && node->state == RAFT_LEADER && node->term == term_before && slept &&
+		(config_voters(&sim.configs[node->config]) > 1 || !node->voter))
+		fail(SIM_CONTRACT, "node %u still leads after a sleep of %llu ms", node->slot + 1,
+			 LLU(event->now_ms - node->stepped_ms));
 	if (!node->was_leader || node->state == RAFT_LEADER || node->term != term_before ||
-		event->type == RAFT_TIMER || event->type == RAFT_DISK_FAILED ||
-		event->now_ms - node->stepped_ms >= sim.options.raft.election_timeout_ms ||
+		event->type == RAFT_TIMER || event->type == RAFT_DISK_FAILED || slept ||
 		(!node->voter && node->config_index <= node->commit))
 		return;
 	fail(SIM_CONTRACT, "node %u gives up term %llu for no reason", node->slot + 1,
