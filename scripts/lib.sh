@@ -148,7 +148,7 @@ exec_unprivileged()
 		"HOME=$WORKSHOP" "LANG=C.UTF-8" "TERM=${TERM:-dumb}" "TMPDIR=${TMPDIR:-/tmp}"
 		"WORKSHOP=$WORKSHOP" "PG_CONFIG=$PG_CONFIG"
 	)
-	for name in STORE_MANIFESTS STORE_DEV_DIR SEEDS PROVE_TESTS PROVE_FLAGS \
+	for name in STORE_MANIFESTS STORE_DEV_DIR KEEP SEEDS PROVE_TESTS PROVE_FLAGS \
 		PG_TEST_TIMEOUT_DEFAULT PAGER PSQLRC; do
 		if [ -n "${!name:-}" ]; then
 			environment+=("$name=${!name}")

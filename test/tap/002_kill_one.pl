@@ -10,7 +10,7 @@ use StoreCluster;
 use Test::More;
 use Time::HiRes qw(time);
 
-my $cluster = StoreCluster->new(conf => "fsync = on\n");
+my $cluster = StoreCluster->new;
 my @everything;
 
 sub kill_during_writes

@@ -8,7 +8,7 @@ use PostgreSQL::Test::Utils;
 use StoreCluster;
 use Test::More;
 
-my $cluster = StoreCluster->new(conf => "fsync = on\n");
+my $cluster = StoreCluster->new;
 my @nodes = $cluster->nodes;
 my @everything;
 my $highest = 0;

@@ -125,19 +125,21 @@ is( $node->safe_psql('postgres', q{SELECT store.get('ConfigMap', 'a', 'default')
 
 for my $worker (@WORKERS)
 {
-	my $pid = $node->safe_psql('postgres',
-		"SELECT pid FROM pg_stat_activity WHERE backend_type = '$worker'");
+	my $pid = $node->safe_psql('postgres', qq{
+		SELECT max(pid) FROM pg_stat_activity WHERE backend_type = '$worker'});
 
 	$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
-	$node->poll_query_until('postgres', qq{
-		SELECT count(*) = 1 FROM pg_stat_activity
-		WHERE backend_type = '$worker' AND pid <> $pid}) or die;
-	ok($node->poll_query_until('postgres', 'SELECT store.barrier() > 0'),
-		"the store goes on after its $worker was ended");
+	ok( $node->poll_query_until('postgres', qq{
+			SELECT count(*) = 1 FROM pg_stat_activity
+			WHERE backend_type = '$worker' AND pid <> $pid}),
+		"the $worker is started again when it ends");
 	ok( $node->poll_query_until('postgres', q{
 			SELECT string_agg(backend_type, ',' ORDER BY backend_type)
 			FROM pg_stat_activity WHERE backend_type LIKE 'store %'}, join(',', @WORKERS)),
 		'and there is one process of each kind');
+	is( $node->safe_psql('postgres',
+			"SET store.request_timeout = '60s'; " . put("after-$worker")),
+		'Created', 'and the store goes on');
 }
 
 #
@@ -150,7 +152,7 @@ $standby->append_conf('postgresql.conf', 'port = ' . $standby->port);
 $standby->start;
 $node->wait_for_catchup($standby);
 is($standby->safe_psql('postgres', 'SELECT count(*) FROM store.resources'),
-	'1', 'a standby has the rows');
+	1 + @WORKERS, 'a standby has the rows');
 is($standby->safe_psql('postgres', q{
 	SELECT count(*) FROM pg_stat_activity
 	WHERE backend_type IN ('store raft worker', 'store apply worker', 'store notify worker')}),
@@ -180,7 +182,7 @@ $bare->append_conf('postgresql.conf',
 	"shared_preload_libraries = 'store'\nstore.database = 'latin'\n");
 $bare->restart;
 is_refused($bare, 'latin', 'CREATE EXTENSION store',
-	qr/ERROR: .*UTF8/, 'a database that is not UTF8');
+	qr/ERROR: .*encoding "LATIN1"/, 'a database that is not UTF8');
 is_untouched($bare, 'latin', 'a database that is not UTF8');
 
 # A database that is not there is waited for.
@@ -206,6 +208,10 @@ for my $member ($cluster->nodes)
 	$cluster->wait_all_writable;
 }
 is($cluster->status($one, 'problem'), '', 'no problem is left');
+$one->append_conf('postgresql.conf', "fsync = off\n");
+$one->reload;
+ok( $one->poll_query_until('postgres', q{SELECT problem ~ 'fsync' FROM store.status}),
+	'a server that forgets what it promised says so');
 my ($lonely) = $cluster->others($cluster->wait_for_leader);
 is_prompt($lonely, 'DROP EXTENSION store', 'a member can drop the extension');
 for my $member (grep { $_ != $lonely } $cluster->nodes)

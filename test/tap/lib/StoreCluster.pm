@@ -85,6 +85,7 @@ sub server
 	$node->append_conf('postgresql.conf', "listen_addresses = '$host'\n");
 	$node->append_conf('postgresql.conf', "log_statement = none\n");
 	$node->append_conf('postgresql.conf', "log_min_duration_statement = -1\n");
+	$node->append_conf('postgresql.conf', "fsync = on\n");
 	$node->append_conf('postgresql.conf', "max_connections = 30\n");
 	$node->append_conf('postgresql.conf', "shared_buffers = 32MB\n");
 	if ($preload)
