@@ -363,6 +363,10 @@ BEGIN
 			'CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON store.%I'
 			' FOR EACH STATEMENT EXECUTE FUNCTION store.guard()', name);
 		EXECUTE pg_catalog.format('ALTER TABLE store.%I ENABLE ALWAYS TRIGGER guard', name);
+		EXECUTE pg_catalog.format(
+			'CREATE TRIGGER guard_row BEFORE INSERT OR UPDATE OR DELETE ON store.%I'
+			' FOR EACH ROW EXECUTE FUNCTION store.guard()', name);
+		EXECUTE pg_catalog.format('ALTER TABLE store.%I ENABLE ALWAYS TRIGGER guard_row', name);
 	END LOOP;
 END
 $$;

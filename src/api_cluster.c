@@ -362,6 +362,13 @@ ask_to_be_admitted(const char *conninfo, const char *identity)
 	}
 }
 
+static pg_uuid_t *
+admitted_cluster(PeerRows *admitted)
+{
+	return DatumGetUUIDP(DirectFunctionCall1(uuid_in,
+											 CStringGetDatum(PEER_VALUE(admitted, 0, 0))));
+}
+
 static void
 adopt(PeerRows *admitted)
 {
@@ -375,8 +382,7 @@ adopt(PeerRows *admitted)
 													CStringGetDatum(PEER_VALUE(admitted, 0, 2))));
 	length = VARSIZE(membership) - VARHDRSZ;
 	request = palloc0(sizeof(AdoptRequest) + length);
-	request->cluster_id = *DatumGetUUIDP(DirectFunctionCall1(uuid_in,
-															 CStringGetDatum(PEER_VALUE(admitted, 0, 0))));
+	request->cluster_id = *admitted_cluster(admitted);
 	request->node_id = strtou64(PEER_VALUE(admitted, 0, 1), NULL, 10);
 	request->length = length;
 	memcpy((char *) request + sizeof(AdoptRequest), VARDATA(membership), length);
@@ -464,8 +470,7 @@ store_join(PG_FUNCTION_ARGS)
 	check_may_join(conninfo, node, same_cluster);
 	admitted = ask_to_be_admitted(conninfo, identity);
 	adopt(admitted);
-	wait_until_voter(DatumGetUUIDP(DirectFunctionCall1(uuid_in,
-													   CStringGetDatum(PEER_VALUE(admitted, 0, 0)))),
+	wait_until_voter(admitted_cluster(admitted),
 					 strtou64(PEER_VALUE(admitted, 0, 1), NULL, 10));
 	PG_RETURN_VOID();
 }

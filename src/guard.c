@@ -3,10 +3,11 @@
  * guard.c
  *	  Keeps everybody but the workers from writing the store's tables.
  *
- * A row changed on one member alone would make it another store.  The trigger
- * is a statement trigger that always fires, so it stops superusers and
- * sessions in replica mode too; the workers write below the executor, where
- * statement triggers do not fire, or are let through here.
+ * A row changed on one member alone would make it another store.  The triggers
+ * always fire, so they stop superusers and sessions in replica mode too.  There
+ * is one for statements, TRUNCATE among them, and one for rows, because the
+ * apply worker of a subscription fires only those.  Our own workers write below
+ * the executor, where no trigger fires, or are let through here.
  *
  * Copyright (c) 2026, store contributors
  *
@@ -34,7 +35,8 @@ store_guard(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("store.guard() was not called as a trigger")));
 	if (worker_is_me() || creating_extension)
-		return PointerGetDatum(NULL);
+		return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ?
+							   trigger->tg_newtuple : trigger->tg_trigtuple);
 
 	table = RelationGetRelationName(trigger->tg_relation);
 	if (strncmp(table, "raft_", strlen("raft_")) == 0)

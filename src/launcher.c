@@ -132,6 +132,13 @@ tend_workers(void)
 		}
 		if (entry->handle != NULL)
 			continue;
+
+		/*
+		 * A worker of an earlier launcher is still there.  When it ends, nobody
+		 * tells us.
+		 */
+		if (status_worker_pid(entry->kind) != 0)
+			entry->start_at = now + RESTART_MS;
 		if (now >= entry->start_at)
 		{
 			/* not again within a second, whenever it ends */
@@ -171,7 +178,8 @@ store_launcher_main(Datum arg)
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
-	status_register(WORKER_LAUNCHER);
+	if (!status_register(WORKER_LAUNCHER))
+		proc_exit(1);
 
 	for (;;)
 	{

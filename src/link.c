@@ -245,6 +245,14 @@ link_drop_messages(Link *link, dlist_head *messages)
 }
 
 void
+link_heard(Link *link)
+{
+	int64		pause_ms = Max(LINK_MIN_PAUSE_MS, 2 * link->delay_ms);
+
+	link->pause_until = Min(link->pause_until, link_clock_ms() + pause_ms);
+}
+
+void
 link_close(Link *link)
 {
 	if (link->conn == NULL)

@@ -42,6 +42,12 @@ extern void link_move(Link *link, const char *conninfo);
 
 extern uint64 link_peer_id(const Link *link);
 
+/*
+ * The member is up: it has said something on its own connection.  Shortens the
+ * pause to the shortest there is, or twice what the last attempt held us up.
+ */
+extern void link_heard(Link *link);
+
 /* Close the connection, if there is one.  What was not answered is lost. */
 extern void link_close(Link *link);
 

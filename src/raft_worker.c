@@ -132,6 +132,7 @@ receive_message(InboxRecord *record)
 		memcmp(&message.header.cluster_id, &worker.cluster_id, sizeof(pg_uuid_t)) != 0 ||
 		message.header.to != worker.node_id)
 		return;					/* of a former life; the sender was checked */
+	transport_heard_from(worker.transport, message.header.from);
 
 	if (message.header.kind == MESSAGE_FORWARD)
 	{

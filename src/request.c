@@ -344,13 +344,15 @@ request_call(InboxKind kind, const RequestId *id,
 }
 
 /*
- * Sleep until index is applied; deadline 0: no limit.  The order matters:
+ * Sleep until index is applied; timeout_ms < 0: no limit.  The order matters:
  * request_wait_applied() has said which index we sleep for before we look
  * whether it has been applied.  The apply worker does it the other way round.
  */
 static bool
-sleep_until_applied(uint64 index, TimestampTz deadline)
+sleep_until_applied(uint64 index, long timeout_ms)
 {
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+
 	for (;;)
 	{
 		long		left = -1;
@@ -360,7 +362,7 @@ sleep_until_applied(uint64 index, TimestampTz deadline)
 		if (pg_atomic_read_u64(&progress->applied_index) >= index)
 			return true;
 		CHECK_FOR_INTERRUPTS();
-		if (deadline != 0)
+		if (timeout_ms >= 0)
 		{
 			left = remaining_ms(deadline);
 			if (left <= 0)
@@ -385,8 +387,7 @@ request_wait_applied(uint64 index, long timeout_ms)
 		pg_atomic_fetch_add_u32(&shared->n_sleepers, 1);
 	PG_TRY();
 	{
-		reached = sleep_until_applied(index, timeout_ms < 0 ? 0 :
-									  TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms));
+		reached = sleep_until_applied(index, timeout_ms);
 	}
 	PG_FINALLY();
 	{

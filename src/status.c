@@ -87,12 +87,17 @@ unregister(int code, Datum arg)
 	pg_atomic_write_u32(&shared->workers[my_kind], 0);
 }
 
-void
+bool
 status_register(WorkerKind kind)
 {
+	uint32		nobody = 0;
+
+	if (!pg_atomic_compare_exchange_u32(&shared->workers[kind], &nobody,
+										MyProc->pgprocno + 1))
+		return false;
 	my_kind = kind;
 	before_shmem_exit(unregister, (Datum) 0);
-	pg_atomic_write_u32(&shared->workers[kind], MyProc->pgprocno + 1);
+	return true;
 }
 
 static PGPROC *

@@ -94,8 +94,11 @@ extern void status_request_locks(void);
 /* A new epoch begins: nothing is in the log, nothing was applied. */
 extern void status_reset_progress(void);
 
-/* Make the calling process reachable as this worker, until it exits. */
-extern void status_register(WorkerKind kind);
+/*
+ * Make the calling process reachable as this worker, until it exits.  False if
+ * there is one already: of each kind there is never more than one.
+ */
+extern bool status_register(WorkerKind kind);
 
 /* Set a worker's latch, if it is there. */
 extern void status_wake(WorkerKind kind);

@@ -165,6 +165,15 @@ transport_remove_peer(Transport *transport, uint64 id)
 	link_destroy(link);
 }
 
+void
+transport_heard_from(Transport *transport, uint64 id)
+{
+	Link	   *link = find_link(transport, id);
+
+	if (link != NULL)
+		link_heard(link);
+}
+
 Size
 transport_room(Transport *transport, uint64 id)
 {

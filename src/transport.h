@@ -50,6 +50,12 @@ extern void transport_set_peer(Transport *transport, uint64 id, const char *conn
 extern void transport_remove_peer(Transport *transport, uint64 id);
 
 /*
+ * A message from the member arrived, so it is up: do not wait out a long pause
+ * before calling it again.
+ */
+extern void transport_heard_from(Transport *transport, uint64 id);
+
+/*
  * Bytes that may be sent to the member now without being dropped; 0 while
  * there is no connection (asking starts one).
  */

@@ -92,7 +92,12 @@ worker_start(WorkerKind kind, const char *synchronous_commit)
 	BackgroundWorkerInitializeConnection(store_database, NULL, 0);
 	is_worker = true;
 	apply_session_settings(synchronous_commit);
-	status_register(kind);
+	if (!status_register(kind))
+	{
+		/* Two that write the same tables would be the end of consensus. */
+		ereport(LOG, (errmsg("there is another %s already", MyBgworkerEntry->bgw_type)));
+		proc_exit(1);
+	}
 	wait_for_extension();
 	pgstat_report_activity(STATE_IDLE, NULL);
 }
