@@ -344,14 +344,13 @@ receive_bytes(void)
 	pfree(bytes);
 }
 
-/* What an honest leader would send next, as far as the log is concerned. */
+/* What an honest leader would send next; of the counts, chance decides. */
 static void
 continue_log(struct raft_message *message)
 {
 	message->prev_index = node.log.last_index;
 	message->prev_term = raft_log_last_term(&node.log);
-	message->n_entries = Min(message->n_entries, RAFT_MAX_BATCH);
-	message->n_runs = Min(message->n_entries, Min(message->n_runs, RAFT_MAX_MESSAGE_RUNS));
+	message->n_runs = Min(message->n_entries, message->n_runs);
 	if (message->n_entries > 0)
 		message->n_runs = Max(message->n_runs, 1);
 	message->term = Max(message->term, message->prev_term + message->n_runs);
