@@ -70,7 +70,7 @@ endif
 # TAP tests start servers of their own with what is installed in $(bindir).
 TAP_TESTS_FILES = $(sort $(wildcard test/tap/*.pl))
 .PHONY: tap
-tap:
+tap: build/raft/raft_replay
 	rm -rf '$(CURDIR)/tmp_check' && $(MKDIR_P) '$(CURDIR)/tmp_check'
 	TESTDIR='$(CURDIR)' PATH="$(bindir):$$PATH" \
 	PG_REGRESS='$(top_builddir)/src/test/regress/pg_regress' \
