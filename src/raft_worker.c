@@ -45,6 +45,14 @@
 /* How often the copy of our state for display is renewed, if nothing changes. */
 #define PUBLISH_MS		100
 
+/*
+ * A leader with a slow disk hands over: after so many writes in a row that
+ * took longer than half an election timeout; and then not again for so many
+ * election timeouts, in case all disks are like that.
+ */
+#define SLOW_WRITES			3
+#define HAND_OVER_TIMEOUTS	10
+
 /* How often the log is looked at for segments to empty. */
 #define COMPACT_MS		1000
 
@@ -63,6 +71,8 @@ static struct
 	uint64		applied_index;	/* what the core was told */
 	uint64		published_ms;
 	uint64		compacted_ms;
+	uint64		hand_over_ms;	/* not before */
+	int			n_slow_writes;	/* in a row */
 	bool		state_changed;	/* worth publishing at once */
 	bool		more_records;	/* the inbox was not emptied */
 	raft_id		promotable;
@@ -423,6 +433,33 @@ publish_progress(void)
  */
 
 /*
+ * A leader's disk holds up every write of every client, and a slow one is not
+ * noticed by the others as a dead one is (etcd#7617).
+ */
+static void
+watch_disk(void)
+{
+	if (turn_write_ms() * 2 <= worker.options.election_timeout_ms)
+	{
+		worker.n_slow_writes = 0;
+		return;
+	}
+	if (++worker.n_slow_writes < SLOW_WRITES || worker.update.state != RAFT_LEADER ||
+		worker.now_ms < worker.hand_over_ms)
+		return;
+
+	worker.n_slow_writes = 0;
+	worker.hand_over_ms = worker.now_ms +
+		HAND_OVER_TIMEOUTS * worker.options.election_timeout_ms;
+	new_event(RAFT_TRANSFER_REQUESTED)->u.peer.peer = 0;
+	if (step(NULL) == RAFT_OK)
+		ereport(LOG,
+				(errmsg("handing leadership over, because this node's disk is slow"),
+				 errdetail("The last %d writes to the log each took longer than half of store.election_timeout, the last one " UINT64_FORMAT " ms.",
+						   SLOW_WRITES, turn_write_ms())));
+}
+
+/*
  * Carry out what the turn gathered.  The core's answer to what became durable
  * may be more duties, such as an acknowledgement.
  */
@@ -438,6 +475,7 @@ flush_turn(void)
 		worker.event.u.position.index = index;
 		worker.event.u.position.term = term;
 		step(NULL);
+		watch_disk();
 	}
 }
 

@@ -25,6 +25,7 @@ static struct
 	/* across turns */
 	uint64		written;		/* the last entry in the tables */
 	uint64		commit;
+	uint64		write_ms;		/* how long the last write took */
 
 	/* duties of this turn */
 	bool		save_vote;
@@ -151,6 +152,8 @@ write_tail(void)
 static void
 make_durable(void)
 {
+	uint64		began_ms = worker_now_ms();
+
 	worker_begin("writing the log");
 	if (turn.truncate_from != 0)
 		log_tables_truncate(turn.truncate_from);
@@ -159,6 +162,7 @@ make_durable(void)
 	write_tail();
 	worker_commit();
 
+	turn.write_ms = worker_now_ms() - began_ms;
 	turn.truncate_from = 0;
 	turn.save_vote = false;
 }
@@ -187,6 +191,12 @@ turn_flush(const struct raft *node, raft_index *index, raft_term *term)
 	*index = turn.written;
 	*term = raft_term_at(node, turn.written);
 	return true;
+}
+
+uint64
+turn_write_ms(void)
+{
+	return turn.write_ms;
 }
 
 uint64

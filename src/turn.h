@@ -33,6 +33,9 @@ extern void turn_absorb(const struct raft_update *update, const LogEntry *entrie
  */
 extern bool turn_flush(const struct raft *node, raft_index *index, raft_term *term);
 
+/* How long the last write to the log took, with its flush, in milliseconds. */
+extern uint64 turn_write_ms(void);
+
 /* What is committed and durable here: the part that may be applied. */
 extern uint64 turn_committed(void);
 
