@@ -79,6 +79,7 @@ draw_options(struct sim_options *o)
 	o->reads = (uint32_t) random_between(0, 800);
 	o->burst = random_chance(60) ? 30 : 0;
 	o->operator_gap_us = timeout_us * random_between(1, random_chance(512) ? 4 : 100);
+	o->restart_gap_us = timeout_us / (random_chance(512) ? 1 : random_between(2, 40));
 	o->fault_gap_us = timeout_us * random_between(1, 10) / 3;
 	for (i = 0; i < N_FAULTS; i++)
 		o->weights[i] = draw(10);

@@ -42,6 +42,7 @@
 #define MAX_TERM			(1u << 14)
 #define MAX_CONFIGS			4096	/* configurations ever proposed */
 #define MAX_LOG_CONFIGS		1024	/* configurations in one log */
+#define FENCE				UINT64_C(0x5afe5afe5afe5afe)
 #define MAX_READS			1024	/* reads outstanding on one member */
 
 /* How a run can end; also the exit code. */
@@ -185,6 +186,7 @@ struct pending_read
 struct node
 {
 	struct raft raft;
+	uint64_t	fence;			/* nothing is written behind the core */
 	uint32_t	slot;
 	bool		exists;
 	bool		up;
@@ -224,6 +226,7 @@ struct node
 	uint32_t	op_entries_room;
 	bool		flushing;
 	bool		fail_next_flush;
+	bool		coup;			/* goes deaf when it hands over */
 	bool		crash_next_flush;
 	uint64_t	slow_until;
 
@@ -314,6 +317,7 @@ struct sim_options
 	uint32_t	burst;			/* share of huge proposals */
 	uint64_t	operator_gap_us;
 	uint64_t	fault_gap_us;
+	uint64_t	restart_gap_us;
 	uint32_t	weights[9];		/* of the kinds of faults */
 	uint32_t	compact_after;	/* entries; 0: never */
 	bool		keep_needed;	/* compact no more than everybody has */

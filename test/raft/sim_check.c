@@ -150,6 +150,8 @@ check_append(const struct node *node, const struct raft_event *event,
 				n != event->u.proposed.count ||
 				(event->u.proposed.term != 0 && event->u.proposed.term != update->term))
 				fail(SIM_CONTRACT, "node %u: append of %llu proposals", slot, LLU(n));
+			if (!node->voter)
+				fail(SIM_CONTRACT, "node %u leads until it has left, but takes new entries", slot);
 			if (update->append_last - node->commit > RAFT_MAX_UNCOMMITTED)
 				fail(SIM_CONTRACT, "node %u: %llu uncommitted entries", slot,
 					 LLU(update->append_last - node->commit));

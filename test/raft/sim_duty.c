@@ -353,6 +353,8 @@ node_step(struct node *node, struct raft_event *event, const struct packet *pack
 			 update->violation.rule == NULL ? "?" : update->violation.rule,
 			 (unsigned long long) update->violation.expected,
 			 (unsigned long long) update->violation.found);
+	if (node->fence != FENCE)
+		fail(SIM_CONTRACT, "node %u: the core wrote beyond itself", node->slot + 1);
 	if (status != update->status)
 		fail(SIM_CONTRACT, "node %u: raft_step() returns %s, the update says %s",
 			 node->slot + 1, status_name(status), status_name(update->status));

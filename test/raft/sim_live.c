@@ -350,30 +350,45 @@ unmute_heir(void)
 }
 
 /*
- * Leadership goes to some healed voter.  Or that hears the order, but cannot
- * make use of it: the group must get on without it, and then take it back.
+ * Leadership goes to some healed voter.  Or that hears the order and cannot make
+ * use of it: the group must get on without it, and then take it back.  Or it
+ * never hears the order: the leader must give up waiting.
  */
 static void
 transfer(struct node *leader)
 {
 	const struct raft_config *config = &sim.configs[sim.committed_config];
 	const struct raft_member *member = &config->members[random_below(config->n_members)];
-
+	struct node *heir = node_of(member->id);
+	uint64_t	how = random_below(3);
 	uint32_t	i;
 
 	sim.heir = sim.mute_heir = 0;
-	if (member->role != RAFT_VOTER || !sim.nodes[member->id - 1].healed)
+	if (member->role != RAFT_VOTER || !heir->healed)
 		return;
-	if (random_chance(340))
+	inbox_add(leader, ITEM_TRANSFER)->a = member->id;
+	if (how == 0)
 	{
+		trace("n%u cannot be heard", heir->slot + 1);
 		sim.mute_heir = member->id;
 		for (i = 0; i < sim.n_nodes; i++)
-			sim.cut[member->id - 1][i] = true;
-		trace("n%llu cannot be heard", (unsigned long long) member->id);
+			sim.cut[heir->slot][i] = true;
+		return;
 	}
-	else if (sim.nodes[member->id - 1].disk.last + 20 > sim.n_committed)
+	if (how == 1 && heir != leader)
+	{
+		heir->healed = false;
+		if (enough_healed())
+		{
+			trace("n%u does not hear", heir->slot + 1);
+			for (i = 0; i < sim.n_nodes; i++)
+				sim.cut[i][heir->slot] = true;
+			return;
+		}
+		heir->healed = true;
+	}
+	if (heir->disk.last + 20 > sim.n_committed)
 		sim.heir = member->id;
-	inbox_add(leader, ITEM_TRANSFER)->a = member->id;
 }
 
 static void

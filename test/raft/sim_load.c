@@ -118,7 +118,12 @@ load_client(void)
 	if (node == NULL || sim.quiet)
 		return;
 	if (random_chance(sim.options.reads))
-		load_read(node);
+	{
+		uint32_t	n = random_chance(sim.options.burst) ? 300 : 1;
+
+		while (n-- > 0)
+			load_read(node);
+	}
 	else if (!sim.liveness && random_chance(sim.options.burst))
 		load_write(node, (uint32_t) random_between(500, 20000));
 	else
@@ -248,7 +253,7 @@ load_operator(void)
 static void
 restart_later(struct node *node)
 {
-	uint64_t	wait = random_gap(election_us());
+	uint64_t	wait = random_gap(sim.options.restart_gap_us);
 
 	if (random_chance(128))
 		wait *= 10;
@@ -283,7 +288,10 @@ coup(void)
 		return;
 	config = &raft_config(&leader->raft)->config;
 	inbox_add(leader, ITEM_TRANSFER)->a = config->members[random_below(config->n_members)].id;
-	event_push(sim.now_us + random_below(soon + 1), EV_DEAFEN, leader->slot, 0);
+	if (random_chance(700))
+		leader->coup = true;	/* at the right moment: see send_list() */
+	else
+		event_push(sim.now_us + random_below(soon + 1), EV_DEAFEN, leader->slot, 0);
 }
 
 void

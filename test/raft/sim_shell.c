@@ -181,8 +181,9 @@ node_start(struct node *node)
 	node->muted = node->flushing = node->turn_due = node->applying = node->copying = false;
 	node->wake_at = 0;
 	node->paused_until = 0;
-	node->fail_next_flush = node->crash_next_flush = false;
+	node->fail_next_flush = node->crash_next_flush = node->coup = false;
 	node->slow_until = 0;
+	node->fence = FENCE;
 	node->n_reads = 0;
 	node->next_read = 1;
 	node->promotable = 0;
@@ -249,7 +250,16 @@ send_list(struct node *node, struct list *list)
 		if (node->muted)
 			fail(SIM_CONTRACT, "node %u speaks after its disk failed", node->slot + 1);
 		if (sim.packets[list->at[i]].kind == PACKET_RAFT)
-			check_leaving(node, &sim.packets[list->at[i]].message);
+		{
+			const struct raft_message *message = &sim.packets[list->at[i]].message;
+
+			check_leaving(node, message);
+			if (node->coup && message->type == RAFT_MSG_TIMEOUT_NOW)
+			{
+				node->coup = false;
+				event_push(sim.now_us, EV_DEAFEN, node->slot, 0);
+			}
+		}
 		net_send(list->at[i]);
 	}
 	list->n = 0;
