@@ -76,9 +76,11 @@ missing_packages()
 	command -v prove >/dev/null || say perl
 	command -v clang >/dev/null || say clang
 	command -v clang-tidy >/dev/null || say clang-tidy
-	# the fuzzer's and the sanitizers' runtime, which clang only recommends
+	# the fuzzer's and the sanitizers' runtime: where it is a package of its own,
+	# clang only recommends it
 	ls "$(clang -print-resource-dir 2>/dev/null)"/lib/*/libclang_rt.fuzzer*.a \
-		>/dev/null 2>&1 || say libclang-rt-dev
+		>/dev/null 2>&1 || ! apt-cache show libclang-rt-dev >/dev/null 2>&1 ||
+		say libclang-rt-dev
 	[ -e /usr/include/postgresql/libpq-fe.h ] || say libpq-dev
 	if ! find_pg_config >/dev/null; then
 		version=$(apt-cache depends postgresql 2>/dev/null |
@@ -122,6 +124,7 @@ ensure_packages()
 	as_root "${apt[@]}" install --no-install-recommends "${packages[@]}" >/dev/null
 	if [ -e "$dropin" ]; then
 		as_root rm -f "$dropin"
+		as_root rmdir --ignore-fail-on-non-empty "$(dirname "$dropin")"
 		trap - EXIT
 	fi
 	packages=()
