@@ -121,6 +121,12 @@ step(const LogEntry *entries)
 
 	if (update->promotable != 0)
 		worker.promotable = update->promotable;
+	if (update->lost_data != 0)
+		ereport(LOG,
+				(errmsg("member \"%s\" has lost part of the log that it acknowledged",
+						roster_name(update->lost_data)),
+				 errdetail("Its disk was restored to an earlier state or exchanged. It counts only for what it acknowledges anew."),
+				 errhint("Do not restore a member from a backup; let a new one join in its place.")));
 	if (update->config_changed || update->state != old_state ||
 		update->leader != old_leader || update->term != old_term)
 		worker.state_changed = true;
