@@ -121,7 +121,8 @@ start_run(uint64_t seed)
 	sim.liveness = sim.done = false;
 	sim.live_configs = 0;
 	sim.quiet = false;
-	sim.outcast = sim.heir = sim.mute_heir = 0;
+	sim.outcast = sim.heir = sim.mute_heir = sim.amnesiac = 0;
+	sim.loss_noticed = false;
 	sim.failure = SIM_PASSED;
 	sim.failure_text[0] = '\0';
 

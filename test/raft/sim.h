@@ -441,6 +441,8 @@ struct sim
 	raft_id		stable_leader;
 	raft_id		heir;			/* leadership is asked to move to it */
 	raft_id		mute_heir;
+	raft_id		amnesiac;		/* its disk went back in time */
+	bool		loss_noticed;
 	raft_id		outcast;		/* cut off from the leader, but from nobody else */
 	bool		quiet;			/* clients are silent */
 	raft_id		guest;			/* joins, is promoted, and leaves again */
@@ -520,6 +522,7 @@ extern void disk_compact(struct node *node);
 extern void disk_start_copy(struct node *node, raft_id from);
 extern void disk_install(struct node *node);
 extern void disk_apply(struct node *node);
+extern bool disk_forget(struct node *node);
 extern void disk_restore(struct node *node);
 
 /* sim_shell.c */

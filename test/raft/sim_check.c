@@ -43,7 +43,8 @@ check_hard_state(const struct node *node, const struct raft_event *event,
 		fail(SIM_CONTRACT, "node %u has duties after its disk failed", slot);
 	if (event->type == RAFT_DISK_FAILED && update->state == RAFT_LEADER)
 		fail(SIM_CONTRACT, "node %u stays leader although its disk failed", slot);
-	if (update->lost_data != 0)
+	sim.loss_noticed |= update->lost_data != 0 && update->lost_data == sim.amnesiac;
+	if (update->lost_data != 0 && update->lost_data != sim.amnesiac)
 		fail(SIM_CONTRACT, "node %u accuses %llu of having lost data, which it has not", slot,
 			 LLU(update->lost_data));
 }

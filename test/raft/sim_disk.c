@@ -257,6 +257,31 @@ disk_apply(struct node *node)
 	inbox_add(node, ITEM_APPLIED)->a = node->machine.index;
 }
 
+/*
+ * The disk of a member that is down goes back in time, as if restored from a
+ * backup.  Term and vote stay, or it might vote twice, and the configuration
+ * does, or it might found a group of its own: that nobody could mend.
+ */
+bool
+disk_forget(struct node *node)
+{
+	struct machine *machine = &node->disk_machine;
+	raft_index	low = node->disk.base > sim.committed_config_index ?
+		node->disk.base : sim.committed_config_index;
+	raft_index	index;
+
+	if (low >= node->disk.last)
+		return false;
+	index = random_between(low, node->disk.last - 1);
+	log_truncate(&node->disk, index + 1);
+	machine->index = index;
+	machine->term = log_term(&node->disk, index);
+	machine->chain = log_chain(&node->disk, index);
+	machine->hash = sim.committed[index].hash;
+	machine->config = log_config_at(&node->disk, index, &index);
+	return true;
+}
+
 /* Begin a new life from what is on disk. */
 void
 disk_restore(struct node *node)

@@ -15,7 +15,9 @@
  *	3. a guest joins as a learner, catches up, is promoted, and is removed;
  *	4. leadership moves on request, or the order comes to nothing because the
  *	   heir cannot speak, and everybody gets on as in 1;
- *	5. silence, in which everybody learns of all that was committed.
+ *	5. silence, in which everybody learns of all that was committed;
+ *	6. a member comes back with an older disk: the leader says so, counts it
+ *	   for nothing, and gives it everything once more.
  *
  * Copyright (c) 2026, store contributors
  *
@@ -38,11 +40,13 @@ enum stage
 	STAGE_LEAVE,
 	STAGE_TRANSFER,
 	STAGE_AGAIN,
-	STAGE_SILENCE
+	STAGE_SILENCE,
+	STAGE_AMNESIA
 };
 
 static const char *const stage_names[] = {"recovery", "settling", "peace", "return", "joining",
-"promotion", "leaving", "transfer", "work after the transfer", "silence"};
+"promotion", "leaving", "transfer", "work after the transfer", "silence",
+"amnesia"};
 
 static uint64_t
 election_us(void)
@@ -391,6 +395,28 @@ transfer(struct node *leader)
 		sim.heir = member->id;
 }
 
+/* With the others healthy, the loss of one disk is no loss of data. */
+static void
+make_amnesiac(const struct node *leader)
+{
+	const struct raft_config *config = &sim.configs[sim.committed_config];
+	const struct raft_member *member = &config->members[random_below(config->n_members)];
+	struct node *node = node_of(member->id);
+
+	if (leader == NULL || node == leader || !node->healed || !leader->voter ||
+		sim.committed_config_index < leader->config_index)
+		return;
+	node->healed = false;
+	if (enough_healed())
+	{
+		node_crash(node);
+		if (disk_forget(node))
+			sim.amnesiac = member->id;
+		node_start(node);
+	}
+	node->healed = true;
+}
+
 static void
 check_peace(const struct node *leader)
 {
@@ -460,6 +486,10 @@ stage_is_over(struct node *leader)
 			next_stage(STAGE_SILENCE);
 			break;
 		case STAGE_SILENCE:
+			make_amnesiac(leader);
+			next_stage(STAGE_AMNESIA);
+			break;
+		case STAGE_AMNESIA:
 			sim.done = true;
 			break;
 	}
@@ -553,6 +583,9 @@ live_examine(void)
 			break;
 		case STAGE_SILENCE:
 			over = all_applied();
+			break;
+		case STAGE_AMNESIA:
+			over = sim.amnesiac == 0 || (sim.loss_noticed && all_applied());
 			break;
 	}
 	if (over)
