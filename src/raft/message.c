@@ -38,6 +38,12 @@
  */
 #include "core.h"
 
+/*
+ * No group holds so many elections while one of its members is away.  A forged
+ * term that were believed would use up the terms there are.
+ */
+#define RAFT_MAX_TERM_JUMP	(UINT64_C(1) << 32)
+
 /* Indexes and terms beyond this are nonsense; their sums cannot overflow. */
 #define RAFT_SANE_LIMIT			(UINT64_MAX / 4)
 
@@ -161,7 +167,8 @@ raft_message_is_sane(const struct raft *node, const struct raft_event *event)
 
 	if (message->to != node->id ||
 		message->from == node->id || message->from == 0 ||
-		message->term == 0 || message->term > RAFT_SANE_LIMIT)
+		message->term == 0 || message->term > node->term + RAFT_MAX_TERM_JUMP ||
+		message->term > RAFT_SANE_LIMIT)
 		return false;
 
 	switch (message->type)

@@ -220,6 +220,8 @@ check_said(const struct raft_message *message)
 	uint32_t	i;
 
 	REQUIRE(message->n_entries <= RAFT_MAX_BATCH);
+
+	/* Where a copy or the restored state may begin, but no message leads. */
 	if (node.term >= MAX_POSITION || node.log.last_index >= MAX_POSITION - RAFT_MAX_BATCH)
 		return;
 	for (i = 0; i < message->n_entries; i++)
