@@ -49,6 +49,8 @@ draw_options(struct sim_options *o)
 	o->n_nodes = (uint32_t) random_between(1, 7);
 	if (o->n_nodes < 3 && random_chance(600))
 		o->n_nodes = (uint32_t) random_between(3, 5);
+	if (random_chance(20))
+		o->n_nodes = (uint32_t) random_between(8, 20);
 	o->n_founders = random_chance(300) ? 1 : o->n_nodes;
 	o->raft.election_timeout_ms = (uint32_t) random_between(30, 500);
 	o->raft.heartbeat_interval_ms =

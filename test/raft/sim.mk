@@ -36,7 +36,7 @@ raft-sim: $(RAFT_BUILD)/raft_sim
 # The same with limits so tiny that every run meets them.
 RAFT_TINY = $(RAFT_BUILD)/tiny
 RAFT_TINY_LIMITS = MAX_BATCH=3 MAX_INFLIGHT=2 MAX_UNCOMMITTED=24 MAX_READS=4 \
-	MAX_TERM_RUNS=24 MAX_MESSAGE_RUNS=2
+	MAX_TERM_RUNS=24 MAX_MESSAGE_RUNS=2 MAX_MESSAGES=40
 
 .PHONY: raft-sim-tiny
 raft-sim-tiny: $(RAFT_TINY)/raft_sim
