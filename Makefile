@@ -23,9 +23,10 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers $(WERROR) -fvisibility=hidden -MMD -MP
 SHLIB_LINK = $(libpq)
 
-# PostgreSQL's flags are those of the compiler that it was built with.
+# PostgreSQL's flags and headers are made for the compiler it was built with.
 ifneq (,$(findstring clang,$(CC)))
-PG_CFLAGS += -Wno-ignored-optimization-argument -Wno-unknown-warning-option
+PG_CFLAGS += -Wno-ignored-optimization-argument -Wno-unknown-warning-option \
+	-Wno-ignored-attributes -Wno-compound-token-split-by-macro
 endif
 
 # The consensus core is plain C11 and sees no header of PostgreSQL.
