@@ -38,8 +38,10 @@ RAFT_CFLAGS = -std=c11 $(RAFT_WARNINGS) -O2 -g -fPIC -fvisibility=hidden \
 # the database "postgres" of a private server that preloads store.
 REGRESS = setup $(filter-out setup,$(sort $(notdir $(basename $(wildcard sql_tests/sql/*.sql)))))
 REGRESS_OPTS = --inputdir=sql_tests --use-existing
+ifneq (,$(wildcard sql_tests/specs/*.spec))
 ISOLATION = $(sort $(notdir $(basename $(wildcard sql_tests/specs/*.spec))))
 ISOLATION_OPTS = --inputdir=sql_tests --use-existing
+endif
 
 EXTRA_CLEAN = $(OBJS:.o=.d)
 
