@@ -62,7 +62,7 @@ draw_options(struct sim_options *o)
 	o->loss = draw(random_chance(100) ? 400 : 80);
 	o->duplication = draw(150);
 	o->split = draw(1024);
-	o->straggler = draw(60);
+	o->straggler = draw(random_chance(200) ? 400 : 60);
 	o->fifo = random_chance(512);
 	o->delay_min_us = random_below(timeout_us / 100);
 	o->delay_max_us = o->delay_min_us + random_below(timeout_us / (random_chance(200) ? 2 : 15));

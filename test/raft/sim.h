@@ -235,6 +235,7 @@ struct node
 	bool		applying;
 	bool		copying;		/* a snapshot is being pulled */
 	struct machine copy;
+	uint32_t	copy_from;		/* the slot it is pulled from */
 
 	/* Its turn */
 	uint32_t	inbox_head;		/* items; UINT32_MAX: none */
@@ -575,6 +576,7 @@ extern void load_start(void);
 extern void load_client(void);
 extern void load_operator(void);
 extern void load_fault(void);
+extern void load_curious(const struct node *leader);
 extern void load_deafen(uint32_t slot, bool ask);
 extern void load_write(struct node *node, uint32_t count);
 extern void load_read(struct node *node);

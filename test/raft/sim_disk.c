@@ -177,6 +177,7 @@ disk_start_copy(struct node *node, raft_id from)
 		return;
 	node->copying = true;
 	node->copy = source->machine;
+	node->copy_from = source->slot;
 	event_push(sim.now_us + random_below((uint64_t) sim.options.raft.election_timeout_ms * 1500),
 			   EV_COPIED, node->slot, node->life);
 }
@@ -186,9 +187,14 @@ void
 disk_install(struct node *node)
 {
 	struct raft_event event = {.type = RAFT_SNAPSHOT_INSTALLED};
+	const struct node *source = &sim.nodes[node->copy_from];
 	const struct machine *copy = &node->copy;
-	bool		wanted = raft_wants_snapshot(&node->raft, copy->index, copy->term);
+	bool		wanted;
 
+	/* It was taken when it was asked for, or at the last moment. */
+	if (source->up && !sim.cut[source->slot][node->slot] && random_chance(300))
+		node->copy = source->machine;
+	wanted = raft_wants_snapshot(&node->raft, copy->index, copy->term);
 	node->copying = false;
 	trace("n%u copy of %llu/%llu has arrived, %s", node->slot + 1,
 		  (unsigned long long) copy->index, (unsigned long long) copy->term,

@@ -221,6 +221,7 @@ carry_out(struct node *node, const struct raft_event *event, const struct raft_u
 		  const struct packet *packet, uint64_t value)
 {
 	raft_term	term_before = node->term;
+	raft_index	commit_before = node->commit;
 	bool		log_changed = update->truncate_from != 0 || update->append != RAFT_APPEND_NONE;
 	uint32_t	i;
 
@@ -246,6 +247,8 @@ carry_out(struct node *node, const struct raft_event *event, const struct raft_u
 	node->state = update->state;
 	node->leader = update->leader;
 	node->promotable = update->promotable;
+	if (node->state == RAFT_LEADER && node->commit > commit_before && !sim.liveness)
+		load_curious(node);
 
 	for (i = 0; i < update->n_messages; i++)
 	{

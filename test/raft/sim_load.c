@@ -294,6 +294,18 @@ coup(void)
 		event_push(sim.now_us + random_below(soon + 1), EV_DEAFEN, leader->slot, 0);
 }
 
+/* This leader has committed something: does an earlier one still answer? */
+void
+load_curious(const struct node *leader)
+{
+	uint32_t	i;
+
+	for (i = 0; i < sim.n_nodes; i++)
+		if (sim.nodes[i].up && sim.nodes[i].state == RAFT_LEADER &&
+			sim.nodes[i].term < leader->term && random_chance(512))
+			event_push(sim.now_us + 1, EV_DEAFEN, i, 1);
+}
+
 void
 load_deafen(uint32_t slot, bool ask)
 {
