@@ -108,7 +108,10 @@ for my $mutant (@mutants)
 	{
 		my $out = `timeout 600 $program 1 $limit 2>&1`;
 		if ($out =~ /^seed (\d+) FAILED at step \d+: (\w+)/m) { ($seeds, $class) = ($1, lc $2) }
-		elsif ($out =~ /died of signal (\d+)/) { ($seeds, $class) = ('?', "signal $1") }
+		elsif ($out =~ /^seed (\d+) FAILED: HARNESS: died of signal (\d+)/m)
+		{
+			($seeds, $class) = ($1, "signal $2");
+		}
 		else { $class = 'ESCAPED' }
 	}
 	if ($seeds eq '-') { $escaped++ } else { $caught++ }

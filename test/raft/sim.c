@@ -297,15 +297,18 @@ report_stats(const struct sim_stats *s, double took)
 static double stop_at;
 
 static enum sim_class
-run_many(uint64_t first, uint64_t count, uint64_t stride, bool keep_going)
+run_many(uint64_t first, uint64_t count, uint64_t stride, bool keep_going,
+		 volatile uint64_t *current)
 {
 	enum sim_class worst = SIM_PASSED;
 	uint64_t	i;
 
 	for (i = 0; i < count && (stop_at <= 0 || seconds() < stop_at); i += stride)
 	{
-		enum sim_class class = run(first + i);
+		enum sim_class class;
 
+		*current = first + i;
+		class = run(first + i);
 		if (class == SIM_PASSED)
 			continue;
 		sim.stats.failed++;
@@ -318,48 +321,66 @@ run_many(uint64_t first, uint64_t count, uint64_t stride, bool keep_going)
 	return worst;
 }
 
+/* One of several processes; shared with the one that started it. */
+struct job
+{
+	pid_t		process;
+	uint64_t	seed;			/* the one under way */
+	struct sim_stats stats;		/* when it is done */
+};
+
+static void
+add_stats(struct sim_stats *total, const struct sim_stats *more)
+{
+	uint64_t	worst = total->worst_recovery > more->worst_recovery ?
+		total->worst_recovery : more->worst_recovery;
+	size_t		i;
+
+	for (i = 0; i < sizeof(struct sim_stats) / sizeof(uint64_t); i++)
+		((uint64_t *) total)[i] += ((const uint64_t *) more)[i];
+	total->worst_recovery = worst;
+}
+
 /* The same in several processes; their statistics meet in shared memory. */
 static enum sim_class
 run_parallel(uint64_t first, uint64_t count, uint32_t jobs, bool keep_going,
 			 struct sim_stats *total)
 {
 	enum sim_class worst = SIM_PASSED;
-	struct sim_stats *shared = mmap(NULL, jobs * sizeof(struct sim_stats),
-									PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	uint32_t	job;
-	size_t		i;
+	struct job *all = mmap(NULL, jobs * sizeof(struct job), PROT_READ | PROT_WRITE,
+						   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	uint32_t	n;
 
-	for (job = 0; job < jobs; job++)
-		if (fork() == 0)
+	for (n = 0; n < jobs; n++)
+	{
+		all[n].process = fork();
+		if (all[n].process == 0)
 		{
-			enum sim_class class = count > job ?
-				run_many(first + job, count - job, jobs, keep_going) : SIM_PASSED;
+			enum sim_class class = count > n ?
+				run_many(first + n, count - n, jobs, keep_going, &all[n].seed) : SIM_PASSED;
 
-			shared[job] = sim.stats;
+			all[n].stats = sim.stats;
 			exit((int) class);
 		}
-	for (job = 0; job < jobs; job++)
+	}
+	for (n = 0; n < jobs; n++)
 	{
 		int			status;
 
-		wait(&status);
-		if (!WIFEXITED(status))
+		waitpid(all[n].process, &status, 0);
+		if (WIFEXITED(status))
 		{
-			printf("a simulator died of signal %d\n", WTERMSIG(status));
-			total->failed++;
-			worst = SIM_HARNESS;
+			if (WEXITSTATUS(status) != 0)
+				worst = (enum sim_class) WEXITSTATUS(status);
+			add_stats(total, &all[n].stats);
+			continue;
 		}
-		else if (WEXITSTATUS(status) != 0)
-			worst = (enum sim_class) WEXITSTATUS(status);
-	}
-	for (job = 0; job < jobs; job++)
-	{
-		uint64_t	recovery = total->worst_recovery;
-
-		for (i = 0; i < sizeof(struct sim_stats) / sizeof(uint64_t); i++)
-			((uint64_t *) total)[i] += ((uint64_t *) &shared[job])[i];
-		total->worst_recovery = recovery > shared[job].worst_recovery ? recovery :
-			shared[job].worst_recovery;
+		printf("seed %llu FAILED: HARNESS: died of signal %d\n", (unsigned long long) all[n].seed,
+			   WTERMSIG(status));
+		total->seeds++;
+		total->failed++;
+		total->failed_class[SIM_HARNESS]++;
+		worst = SIM_HARNESS;
 	}
 	return worst;
 }

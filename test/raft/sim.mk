@@ -34,7 +34,7 @@ MUTANTS ?=
 raft-sim: $(RAFT_BUILD)/raft_sim
 	$(RAFT_BUILD)/raft_sim -k -j $(JOBS) $(FIRST) $(SEEDS)
 
-# The same under the sanitizers, at a twentieth of the speed.
+# The same under the sanitizers.
 RAFT_SAN = -fsanitize=address,undefined -fno-sanitize-recover=all
 
 .PHONY: raft-sim-sanitized
