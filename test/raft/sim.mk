@@ -78,7 +78,7 @@ $(RAFT_TINY)/raft_oracle: $(RAFT_SIM_DIR)/oracle.c $(RAFT_TINY)/raft_sim
 
 # Lines and branches of the core that simulator and traces reach.
 RAFT_COV = $(RAFT_BUILD)/coverage
-RAFT_COV_SEEDS ?= 300
+RAFT_COV_SEEDS ?= 1000
 RAFT_TRACE_C = $(wildcard $(RAFT_SIM_DIR)/trace*.c)
 
 .PHONY: raft-coverage
