@@ -585,5 +585,6 @@ extern struct node *some_leader(void);
 /* sim_live.c */
 extern void live_start(void);
 extern void live_examine(void);
+extern void live_promotable(void);
 
 #endif							/* SIM_H */

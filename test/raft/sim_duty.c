@@ -222,6 +222,7 @@ carry_out(struct node *node, const struct raft_event *event, const struct raft_u
 {
 	raft_term	term_before = node->term;
 	raft_index	commit_before = node->commit;
+	bool		caught_up;
 	bool		log_changed = update->truncate_from != 0 || update->append != RAFT_APPEND_NONE;
 	uint32_t	i;
 
@@ -246,6 +247,7 @@ carry_out(struct node *node, const struct raft_event *event, const struct raft_u
 	node->vote = update->vote;
 	node->state = update->state;
 	node->leader = update->leader;
+	caught_up = sim.liveness && update->promotable != 0 && node->promotable == 0;
 	node->promotable = update->promotable;
 	if (node->state == RAFT_LEADER && node->commit > commit_before && !sim.liveness)
 		load_curious(node);
@@ -261,6 +263,8 @@ carry_out(struct node *node, const struct raft_event *event, const struct raft_u
 		event->type == RAFT_SNAPSHOT_INSTALLED)
 		check_config(node, update->config_changed);
 	check_office(node);
+	if (caught_up)
+		live_promotable();
 	if (node->state == RAFT_LEADER && sim.step % 16 == 0)
 		check_progress(node);
 	check_abdication(node, event, term_before);

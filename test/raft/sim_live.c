@@ -279,6 +279,14 @@ propose_guest(int role)
 	inbox_add(leader, ITEM_CONFIG)->a = config_add(&config);
 }
 
+/* A leader names a learner that has caught up: the operator does not wait. */
+void
+live_promotable(void)
+{
+	if (sim.stage == STAGE_PROMOTE)
+		propose_guest(RAFT_VOTER);
+}
+
 /* Is this what was last committed about the guest? */
 static bool
 guest_is(int role)
