@@ -45,13 +45,16 @@ COMMENT ON TABLE store.raft_log_2 IS 'segment of the Raft log';
 COMMENT ON TABLE store.raft_log_3 IS 'segment of the Raft log';
 
 -- How far the state machine has applied the log: one row a batch, the highest
--- counts.  Two tables in turn, each emptied by TRUNCATE, never updated.
-CREATE TABLE store.raft_applied_0 (index bigint NOT NULL)
+-- counts.  With it the floor of the history as of that index.  Two tables in
+-- turn, each emptied by TRUNCATE, never updated.
+CREATE TABLE store.raft_applied_0 (index bigint PRIMARY KEY, floor bigint NOT NULL)
 	WITH (autovacuum_enabled = off);
-CREATE TABLE store.raft_applied_1 (index bigint NOT NULL)
+CREATE TABLE store.raft_applied_1 (index bigint PRIMARY KEY, floor bigint NOT NULL)
 	WITH (autovacuum_enabled = off);
-COMMENT ON TABLE store.raft_applied_0 IS 'applied position of the Raft log';
-COMMENT ON TABLE store.raft_applied_1 IS 'applied position of the Raft log';
+COMMENT ON TABLE store.raft_applied_0 IS
+	'applied position of the Raft log, and the floor of the history there';
+COMMENT ON TABLE store.raft_applied_1 IS
+	'applied position of the Raft log, and the floor of the history there';
 
 ------------------------------------------------------------------------------
 -- The state machine: resources and events.  Written by the apply worker.
@@ -68,11 +71,12 @@ CREATE TABLE store.resources
 	uid uuid PRIMARY KEY,
 	create_revision bigint NOT NULL,
 	resource_version bigint NOT NULL,
-	generation bigint NOT NULL,
-	CONSTRAINT resources_key
-		UNIQUE NULLS NOT DISTINCT (api_group, version, kind, namespace, name)
+	generation bigint NOT NULL
 )
 WITH (fillfactor = 70);
+-- an index and no constraint, because lists begin with what has no namespace
+CREATE UNIQUE INDEX resources_key ON store.resources
+	(api_group, version, kind, namespace NULLS FIRST, name) NULLS NOT DISTINCT;
 COMMENT ON TABLE store.resources IS
 	'every resource at this node''s applied index; written by store.put() and its kin';
 
@@ -89,10 +93,43 @@ CREATE TABLE store.events
 	reason text COLLATE "C" NOT NULL,
 	at timestamptz NOT NULL,
 	ordinal integer NOT NULL,
+	previous jsonb,
 	PRIMARY KEY (resource_version, ordinal)
 );
 COMMENT ON TABLE store.events IS
 	'the retained history: each committed change, in the order of the Raft log';
+COMMENT ON COLUMN store.events.object IS
+	'the object after the change; for DELETED its last state';
+COMMENT ON COLUMN store.events.at IS
+	'when the change was asked for, by the clock of that member';
+COMMENT ON COLUMN store.events.ordinal IS
+	'position among the changes of one transaction';
+COMMENT ON COLUMN store.events.previous IS
+	'the object before the change, null if there was none';
+
+-- The rows are in segments used in rotation; see src/history.h.  The index on
+-- the key finds the first event of a resource after an index, which tells how
+-- the resource was at that index.
+DO $$
+DECLARE
+	segment text;
+BEGIN
+	FOR i IN 0 .. 7 LOOP
+		segment := pg_catalog.format('store.events_%s', i);
+		EXECUTE pg_catalog.format(
+			'CREATE TABLE %s (PRIMARY KEY (resource_version, ordinal))'
+			' INHERITS (store.events) WITH (autovacuum_vacuum_insert_threshold = -1,'
+			' toast.autovacuum_vacuum_insert_threshold = -1, toast_tuple_target = 4080)',
+			segment);
+		EXECUTE pg_catalog.format(
+			'CREATE INDEX events_%s_key ON %s'
+			' (api_group, version, kind, namespace NULLS FIRST, name, resource_version)',
+			i, segment);
+		EXECUTE pg_catalog.format('COMMENT ON TABLE %s IS %L', segment,
+			'segment of the history; read store.events instead');
+	END LOOP;
+END
+$$;
 
 ------------------------------------------------------------------------------
 -- Writes.  Each is one entry of the Raft log, durable on a majority before the
@@ -357,7 +394,8 @@ DECLARE
 BEGIN
 	FOREACH name IN ARRAY ARRAY['resources', 'events', 'raft_state',
 		'raft_log_0', 'raft_log_1', 'raft_log_2', 'raft_log_3',
-		'raft_applied_0', 'raft_applied_1']
+		'raft_applied_0', 'raft_applied_1', 'events_0', 'events_1', 'events_2', 'events_3',
+		'events_4', 'events_5', 'events_6', 'events_7']
 	LOOP
 		EXECUTE pg_catalog.format(
 			'CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON store.%I'

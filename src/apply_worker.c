@@ -23,11 +23,12 @@
 #include "worker.h"
 
 #include "command.h"
+#include "history.h"
+#include "log_tables.h"
 #include "machine.h"
 #include "membership.h"
 #include "message.h"
 #include "miscadmin.h"
-#include "log_tables.h"
 #include "request.h"
 #include "storage/ipc.h"
 #include "utils/memutils.h"
@@ -151,6 +152,7 @@ publish(void)
 {
 	bool		new_term = (pg_atomic_read_u64(&progress->applied_term) != worker.applied_term);
 
+	pg_atomic_write_u64(&progress->floor, machine_floor());
 	for (uint32 i = 0; i < worker.n_answers; i++)
 		send_answer(&worker.answers[i]);
 
@@ -207,10 +209,13 @@ static void
 open_machine(void)
 {
 	RaftState  *state = palloc0(sizeof(RaftState));
+	MachinePosition position;
 
 	worker_begin("opening the state machine");
 	log_tables_read_state(state);
-	worker.applied = machine_applied_index();
+	position = machine_open();
+	history_open();
+	worker.applied = position.index;
 	worker.last_event = machine_last_event();
 	worker_commit();
 
@@ -220,6 +225,7 @@ open_machine(void)
 	pfree(state);
 
 	pg_atomic_fetch_add_u64(&progress->apply_lives, 1);
+	pg_atomic_write_u64(&progress->floor, position.floor);
 	pg_atomic_write_u64(&progress->applied_index, worker.applied);
 	pg_atomic_write_u64(&progress->last_event, worker.last_event);
 }

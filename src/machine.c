@@ -17,13 +17,19 @@
  */
 #include "machine.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
+#include "compat.h"
 #include "executor/spi.h"
+#include "history.h"
 #include "object.h"
 #include "storage/lmgr.h"
 #include "table.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 #include "utils/uuid.h"
 
 /* Rows in one table of applied positions before it is the other's turn. */
@@ -31,7 +37,6 @@
 
 #define KEY_COLUMNS			5
 #define RESOURCES_COLUMNS	10
-#define EVENTS_COLUMNS		11
 
 /* Columns of store.resources behind those of the key, counted from 0. */
 enum
@@ -49,12 +54,12 @@ static struct
 	pg_uuid_t	cluster_id;
 	TableWriter *resources;
 	Relation	resources_key;
-	TableWriter *events;
 }			machine;
 
 /* Across batches. */
 static int	marks_table = -1;	/* 0 or 1; -1: not known yet */
 static int	n_marks;
+static uint64 floor_index;		/* of the history */
 
 static const char *const marks_tables[2] = {"raft_applied_0", "raft_applied_1"};
 
@@ -79,16 +84,71 @@ query_index(const char *query)
 	return index;
 }
 
-uint64
-machine_applied_index(void)
+/* The newest row of a table of positions that the snapshot sees. */
+static bool
+newest_mark(const char *name, Snapshot snapshot, MachinePosition *position)
 {
-	int64		in[2];
+	Relation	table = table_open_existing(table_oid(name), AccessShareLock);
+	Relation	index = index_open(table_primary_key(table), AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(table, NULL);
+	IndexScanDesc scan = index_beginscan(table, index, snapshot, NULL, 0, 0);
+	bool		found;
 
-	in[0] = query_index("SELECT max(index) FROM store.raft_applied_0");
-	in[1] = query_index("SELECT max(index) FROM store.raft_applied_1");
-	marks_table = in[1] > in[0] ? 1 : 0;
+	index_rescan(scan, NULL, 0, NULL, 0);
+	found = index_getnext_slot(scan, BackwardScanDirection, slot);
+	if (found)
+	{
+		slot_getallattrs(slot);
+		position->index = DatumGetInt64(slot->tts_values[0]);
+		position->floor = DatumGetInt64(slot->tts_values[1]);
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, AccessShareLock);
+	table_close(table, AccessShareLock);
+	return found;
+}
+
+/*
+ * No privilege is asked for: where the tables are is no secret to those who
+ * may read them.
+ */
+MachinePosition
+machine_position(Snapshot snapshot)
+{
+	MachinePosition newest = {0, 0};
+
+	for (int i = 0; i < lengthof(marks_tables); i++)
+	{
+		MachinePosition position;
+
+		if (newest_mark(marks_tables[i], snapshot, &position) &&
+			position.index > newest.index)
+			newest = position;
+	}
+	return newest;
+}
+
+MachinePosition
+machine_open(void)
+{
+	MachinePosition in[2] = {{0}};
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+
+	for (int i = 0; i < lengthof(marks_tables); i++)
+		(void) newest_mark(marks_tables[i], snapshot, &in[i]);
+	UnregisterSnapshot(snapshot);
+
+	marks_table = in[1].index > in[0].index ? 1 : 0;
 	n_marks = 0;
-	return Max(in[0], in[1]);
+	floor_index = in[marks_table].floor;
+	return in[marks_table];
+}
+
+uint64
+machine_floor(void)
+{
+	return floor_index;
 }
 
 uint64
@@ -125,13 +185,13 @@ static void
 mark_applied(uint64 index)
 {
 	TableWriter *writer;
-	Datum		value = Int64GetDatum((int64) index);
-	bool		isnull = false;
+	Datum		values[] = {Int64GetDatum((int64) index), Int64GetDatum((int64) floor_index)};
+	bool		isnull[] = {false, false};
 
 	if (n_marks++ >= MARKS_PER_TABLE)
 		switch_marks_table();
 	writer = table_writer_open(table_oid(marks_tables[marks_table]), RowExclusiveLock);
-	table_writer_insert(writer, &value, &isnull);
+	table_writer_insert(writer, values, isnull);
 	table_writer_close(writer);
 }
 
@@ -141,14 +201,14 @@ machine_begin(const pg_uuid_t *cluster_id)
 	machine.cluster_id = *cluster_id;
 	machine.resources = table_writer_open(table_oid("resources"), RowExclusiveLock);
 	machine.resources_key = table_writer_index(machine.resources, "resources_key");
-	machine.events = table_writer_open(table_oid("events"), RowExclusiveLock);
+	history_begin();
 }
 
 void
 machine_end(uint64 applied_index)
 {
 	table_writer_close(machine.resources);
-	table_writer_close(machine.events);
+	history_end();
 	mark_applied(applied_index);
 }
 
@@ -172,6 +232,7 @@ machine_forget_applied(void)
 	execute("TRUNCATE store.raft_applied_0, store.raft_applied_1");
 	marks_table = 0;
 	n_marks = 0;
+	floor_index = 0;
 }
 
 /* ------------------------------------------------------------------------
@@ -243,21 +304,24 @@ write_row(TupleTableSlot *slot, const Outcome *outcome, Datum *values, bool *isn
 }
 
 static void
-write_event(const Command *command, uint64 index, const Outcome *outcome,
-			const Datum *key, const bool *key_isnull)
+write_event(const Command *command, uint64 index, const StoredObject *before,
+			const Outcome *outcome, const Datum *key, const bool *key_isnull)
 {
 	Datum		values[EVENTS_COLUMNS];
 	bool		isnull[EVENTS_COLUMNS] = {false};
 
-	values[0] = Int64GetDatum((int64) index);
-	values[1] = CStringGetTextDatum(event_type_name(outcome->event));
-	memcpy(&values[2], key, KEY_COLUMNS * sizeof(Datum));
-	memcpy(&isnull[2], key_isnull, KEY_COLUMNS * sizeof(bool));
-	values[7] = JsonbPGetDatum(outcome->after.object);
-	values[8] = CStringGetTextDatum(reason_name(command->reason));
-	values[9] = TimestampTzGetDatum(command->time);
-	values[10] = Int32GetDatum(0);
-	table_writer_insert(machine.events, values, isnull);
+	values[EVENTS_RESOURCE_VERSION] = Int64GetDatum((int64) index);
+	values[EVENTS_TYPE] = CStringGetTextDatum(event_type_name(outcome->event));
+	memcpy(&values[EVENTS_KEY], key, KEY_COLUMNS * sizeof(Datum));
+	memcpy(&isnull[EVENTS_KEY], key_isnull, KEY_COLUMNS * sizeof(bool));
+	values[EVENTS_OBJECT] = JsonbPGetDatum(outcome->after.object);
+	values[EVENTS_REASON] = CStringGetTextDatum(reason_name(command->reason));
+	values[EVENTS_AT] = TimestampTzGetDatum(command->time);
+	values[EVENTS_ORDINAL] = Int32GetDatum(0);
+	if (before != NULL)
+		values[EVENTS_PREVIOUS] = JsonbPGetDatum(before->object);
+	isnull[EVENTS_PREVIOUS] = (before == NULL);
+	history_add(values, isnull);
 }
 
 void
@@ -278,5 +342,5 @@ machine_apply(const Command *command, uint64 index, Outcome *outcome)
 	if (outcome->event == EVENT_NONE)
 		return;
 	write_row(slot, outcome, values, isnull);
-	write_event(command, index, outcome, values, isnull);
+	write_event(command, index, slot ? &current : NULL, outcome, values, isnull);
 }

@@ -14,10 +14,26 @@
 #include "store.h"
 #include "command.h"
 #include "rules.h"
+#include "utils/snapshot.h"
 #include "utils/uuid.h"
 
-/* The applied position of the log, 0 if nothing was applied yet. */
-extern uint64 machine_applied_index(void);
+/*
+ * Where the tables are as a snapshot sees them: the applied position of the
+ * log, 0 if nothing was applied yet, and the floor of the history there.
+ */
+typedef struct MachinePosition
+{
+	uint64		index;
+	uint64		floor;
+} MachinePosition;
+
+extern MachinePosition machine_position(Snapshot snapshot);
+
+/* The same as of now; the writer begins with this, and then writes on. */
+extern MachinePosition machine_open(void);
+
+/* The floor, with what the current batch has done to it. */
+extern uint64 machine_floor(void);
 
 /* The newest index with an event, 0 if there is none. */
 extern uint64 machine_last_event(void);

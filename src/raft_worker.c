@@ -586,7 +586,7 @@ open_node(void)
 	worker_begin("opening the log");
 	MemoryContextSwitchTo(oldcontext);
 	log_tables_open(contents);
-	applied_index = machine_applied_index();
+	applied_index = machine_open().index;
 	worker_commit();
 
 	worker.cluster_id = contents->state.cluster_id;

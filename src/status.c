@@ -62,6 +62,9 @@ status_shmem_init(void)
 	pg_atomic_init_u64(&progress->applied_index, 0);
 	pg_atomic_init_u64(&progress->applied_term, 0);
 	pg_atomic_init_u64(&progress->last_event, 0);
+	pg_atomic_init_u64(&progress->floor, 0);
+	pg_atomic_init_u64(&progress->history_gone, 0);
+	pg_atomic_init_u64(&progress->wanted_floor, 0);
 	pg_atomic_init_u64(&progress->apply_lives, 0);
 	pg_atomic_init_u64(&progress->notified_index, 0);
 	pg_atomic_init_u64(&progress->epoch, 0);
@@ -78,6 +81,9 @@ status_reset_progress(void)
 	pg_atomic_write_u64(&progress->applied_index, 0);
 	pg_atomic_write_u64(&progress->applied_term, 0);
 	pg_atomic_write_u64(&progress->last_event, 0);
+	pg_atomic_write_u64(&progress->floor, 0);
+	pg_atomic_write_u64(&progress->history_gone, 0);
+	pg_atomic_write_u64(&progress->wanted_floor, 0);
 	pg_atomic_write_u64(&progress->notified_index, 0);
 }
 
