@@ -233,7 +233,7 @@ RETURNS jsonb
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'store_get';
 COMMENT ON FUNCTION store.get IS
-	'a resource, or null; linearizable unless store.read_consistency is local';
+	'a resource, or null, now or as it was at a resource version; linearizable unless store.read_consistency is local';
 
 CREATE FUNCTION store.list
 (
@@ -248,6 +248,24 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'store_list';
 COMMENT ON FUNCTION store.list IS
 	'resources of a kind in the order of their keys; a null namespace means all';
+
+CREATE FUNCTION store.list_page
+(
+	kind text,
+	namespace text DEFAULT NULL,
+	api_version text DEFAULT 'v1',
+	label_selector text DEFAULT NULL,
+	field_selector text DEFAULT NULL,
+	"limit" integer DEFAULT NULL,
+	continue text DEFAULT NULL,
+	resource_version bigint DEFAULT NULL,
+	resource_version_match text DEFAULT NULL
+)
+RETURNS jsonb
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_list_page';
+COMMENT ON FUNCTION store.list_page IS
+	'a page of a list, as a Kubernetes List; the list is that of one index, now or in the past';
 
 CREATE FUNCTION store.barrier()
 RETURNS bigint
