@@ -94,6 +94,7 @@ CREATE TABLE store.events
 	at timestamptz NOT NULL,
 	ordinal integer NOT NULL,
 	previous jsonb,
+	previous_version bigint,
 	PRIMARY KEY (resource_version, ordinal)
 );
 COMMENT ON TABLE store.events IS
@@ -106,10 +107,13 @@ COMMENT ON COLUMN store.events.ordinal IS
 	'position among the changes of one transaction';
 COMMENT ON COLUMN store.events.previous IS
 	'the object before the change, null if there was none';
+COMMENT ON COLUMN store.events.previous_version IS
+	'the resource_version of the object before the change';
 
--- The rows are in segments used in rotation; see src/history.h.  The index on
--- the key finds the first event of a resource after an index, which tells how
--- the resource was at that index.
+-- The rows are in segments used in rotation; see src/history.h.  At index X
+-- existed what is in store.resources with resource_version <= X, and what is
+-- previous in the events with previous_version <= X < resource_version.  The
+-- second index finds these in the order of keys.
 DO $$
 DECLARE
 	segment text;
@@ -123,7 +127,8 @@ BEGIN
 			segment);
 		EXECUTE pg_catalog.format(
 			'CREATE INDEX events_%s_key ON %s'
-			' (api_group, version, kind, namespace NULLS FIRST, name, resource_version)',
+			' (api_group, version, kind, namespace NULLS FIRST, name,'
+			' resource_version, previous_version)',
 			i, segment);
 		EXECUTE pg_catalog.format('COMMENT ON TABLE %s IS %L', segment,
 			'segment of the history; read store.events instead');

@@ -9,11 +9,12 @@
  * of the transaction and need not be able to go back, because a transaction
  * that fails ends the worker.
  *
- * An event carries the object as it was before ("previous"), so the state of a
- * key at index X is found without looking below X: it is the previous object
- * of the key's first event after X, or, if there is none, the current row.
- * That is why a segment can go as soon as its last event is at or below the
- * floor, and why nobody who reads at the floor or above can miss it.
+ * An event carries the object as it was before ("previous") and since when it
+ * was so ("previous_version").  So the state of a key at index X is found
+ * without looking below X: it is the previous object of the key's first event
+ * after X, or, if there is none, the current row.  That is why a segment can
+ * go as soon as its last event is at or below the floor, and why nobody who
+ * reads at the floor or above can miss it.
  *
  * TRUNCATE is not kept from older snapshots.  Whoever reads the past therefore
  * looks at progress->history_gone after it has read: the sweep writes it

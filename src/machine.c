@@ -318,9 +318,12 @@ write_event(const Command *command, uint64 index, const StoredObject *before,
 	values[EVENTS_REASON] = CStringGetTextDatum(reason_name(command->reason));
 	values[EVENTS_AT] = TimestampTzGetDatum(command->time);
 	values[EVENTS_ORDINAL] = Int32GetDatum(0);
+	isnull[EVENTS_PREVIOUS] = isnull[EVENTS_PREVIOUS_VERSION] = (before == NULL);
 	if (before != NULL)
+	{
 		values[EVENTS_PREVIOUS] = JsonbPGetDatum(before->object);
-	isnull[EVENTS_PREVIOUS] = (before == NULL);
+		values[EVENTS_PREVIOUS_VERSION] = Int64GetDatum(before->resource_version);
+	}
 	history_add(values, isnull);
 }
 
