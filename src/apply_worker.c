@@ -57,6 +57,7 @@ static struct
 	PendingAnswer answers[BATCH_ENTRIES];
 	uint32		n_answers;
 	uint64		last_event;		/* of the batch; 0: none */
+	uint64		too_new;		/* the entry we were seen to stop at; 0: none */
 }			worker;
 
 static void
@@ -95,6 +96,40 @@ apply_command(const LogEntry *entry)
 	if (outcome.event != EVENT_NONE)
 		worker.last_event = entry->index;
 	keep_answer(&command.request, &outcome, entry->index);
+}
+
+/*
+ * How many of the entries this server knows the rules of.  Those of a newer
+ * version are not for it to judge: it stops in front of them, and whoever
+ * upgrades it finds everything as it was.
+ */
+static uint32
+count_understood(const LogEntry *entries, uint32 n)
+{
+	for (uint32 i = 0; i < n; i++)
+	{
+		if (entries[i].kind == ENTRY_COMMAND &&
+			command_version(entries[i].data, entries[i].length) > COMMAND_VERSION)
+			return i;
+	}
+	return n;
+}
+
+static void
+report_too_new(const LogEntry *entry)
+{
+	char		problem[256];
+
+	snprintf(problem, sizeof(problem),
+			 "log entry " UINT64_FORMAT " is of version %d, and this server applies up to version %d: upgrade the extension's library and restart the server",
+			 entry->index, command_version(entry->data, entry->length), COMMAND_VERSION);
+	status_set_problem(WORKER_APPLY, problem);
+	if (worker.too_new == entry->index)
+		return;
+	worker.too_new = entry->index;
+	ereport(WARNING,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("store stops applying: %s", problem)));
 }
 
 static void
@@ -175,6 +210,7 @@ static bool
 apply_batch(void)
 {
 	uint64		committed = pg_atomic_read_u64(&progress->commit_index);
+	uint32		n_read;
 	uint32		n;
 
 	if (committed <= worker.applied)
@@ -184,8 +220,9 @@ apply_batch(void)
 
 	worker_begin("applying committed entries");
 	MemoryContextSwitchTo(worker.batch_context);
-	n = log_tables_read(worker.reader, worker.applied + 1, committed,
-					  BATCH_ENTRIES, BATCH_BYTES, worker.entries);
+	n_read = log_tables_read(worker.reader, worker.applied + 1, committed,
+							 BATCH_ENTRIES, BATCH_BYTES, worker.entries);
+	n = count_understood(worker.entries, n_read);
 	if (n > 0)
 	{
 		machine_begin(&worker.cluster_id);
@@ -195,7 +232,12 @@ apply_batch(void)
 	}
 	worker_commit();
 	if (n == 0)
+	{
+		if (n_read > 0)
+			report_too_new(&worker.entries[0]);
+		MemoryContextReset(worker.batch_context);
 		return false;
+	}
 
 	worker.applied = worker.entries[n - 1].index;
 	worker.applied_term = worker.entries[n - 1].term;

@@ -8,6 +8,9 @@
  * Every member computes the same outcome, so it may depend on nothing else:
  * no clock, no random source, no setting, no locale.
  *
+ * Each command is applied by the rules of its own version (command.h); what
+ * differs between versions is in a table in rules.c.
+ *
  * A refusal is an outcome too.  It must never be an ERROR: an ERROR would be
  * raised again by every member, for ever.
  *

@@ -174,23 +174,25 @@ random_object(void)
 	return fields_close(&fields, 0);
 }
 
+/* A command on one resource, as it could stand in a transaction. */
 static void
-random_command(Command *command)
+random_part(Command *command, uint8 version, CommandOp op)
 {
 	memset(command, 0, sizeof(*command));
-	command->version = COMMAND_VERSION;
-	command->op = COMMAND_CREATE + below(5);
-	command->patch_type = command->op == COMMAND_PATCH ? PATCH_MERGE : PATCH_NONE;
-	command->reason = below(REASON_SCHEDULER + 1);
-	command->request.origin = pg_prng_uint64(&prng);
-	command->request.sequence = pg_prng_uint64(&prng);
-	command->request.slot = pg_prng_uint32(&prng);
-	command->time = pg_prng_uint64(&prng);
+	command->version = version;
+	command->op = op;
+	if (op == COMMAND_PATCH)
+		command->patch_type = version > 1 && coin() ? PATCH_JSON : PATCH_MERGE;
 	command->key.api_group = random_string(0, 20);
 	command->key.version = random_string(1, 9);
 	command->key.kind = random_string(1, 9);
 	command->key.namespace = coin() ? random_string(1, 20) : NULL;
 	command->key.name = random_string(1, 253);
+	if (op == COMMAND_COMPARE)
+	{
+		command->existence = coin() ? EXISTENCE_REQUIRED : EXISTENCE_REFUSED;
+		return;
+	}
 	command->has_expected = coin();
 	if (command->has_expected)
 		command->expected = pg_prng_uint64(&prng);
@@ -199,6 +201,72 @@ random_command(Command *command)
 		memset(command->uid.data, below(256), UUID_LEN);
 	if (command->op != COMMAND_DELETE)
 		command->body = random_object();
+}
+
+static uint32
+random_parts(StringInfo parts, CommandOp first_op)
+{
+	static const CommandOp ops[] = {COMMAND_CREATE, COMMAND_PUT, COMMAND_PATCH, COMMAND_DELETE};
+	uint32		n = below(4);
+
+	for (uint32 i = 0; i < n; i++)
+	{
+		Command		part;
+
+		random_part(&part, COMMAND_VERSION,
+					first_op == COMMAND_COMPARE ? first_op : ops[below(lengthof(ops))]);
+		txn_append(parts, &part);
+	}
+	return n;
+}
+
+static void
+random_txn(Command *command)
+{
+	StringInfoData parts;
+
+	memset(command, 0, sizeof(*command));
+	command->version = COMMAND_VERSION;
+	command->op = COMMAND_TXN;
+	initStringInfo(&parts);
+	command->parts.n_compares = random_parts(&parts, COMMAND_COMPARE);
+	command->parts.n_success = random_parts(&parts, COMMAND_PUT);
+	command->parts.n_failure = random_parts(&parts, COMMAND_PUT);
+	command->parts.length = parts.len;
+	command->parts.data = parts.data;
+	command->key.api_group = command->key.version = command->key.kind = command->key.name = "";
+}
+
+static void
+random_command(Command *command)
+{
+	int			op = COMMAND_CREATE + below(7);
+
+	if (op == COMMAND_TXN)
+		random_txn(command);
+	else
+		random_part(command, op == COMMAND_COMPACT || coin() ? COMMAND_VERSION : 1, op);
+	if (op == COMMAND_COMPACT)
+	{
+		memset(&command->key, 0, sizeof(command->key));
+		command->key.api_group = command->key.version = "";
+		command->key.kind = command->key.name = "";
+		command->has_expected = command->has_uid = false;
+		command->expected = 0;
+		memset(&command->uid, 0, sizeof(command->uid));
+		command->body = NULL;
+		command->revision = pg_prng_uint64(&prng) >> 1;
+	}
+	if (command->version > 1 && op <= COMMAND_UPDATE && coin())
+	{
+		command->has_ttl = true;
+		command->ttl = 1 + below(1000000);
+	}
+	command->reason = below(REASON_SCHEDULER + 1);
+	command->request.origin = pg_prng_uint64(&prng);
+	command->request.sequence = pg_prng_uint64(&prng);
+	command->request.slot = pg_prng_uint32(&prng);
+	command->time = pg_prng_uint64(&prng);
 }
 
 static void
@@ -309,7 +377,14 @@ recode_command(const char *data, Size length, StringInfo again)
 	const char *problem = command_decode(data, length, &command);
 
 	if (problem == NULL)
+	{
+		Command		part;
+		Size		position = 0;
+
+		while (txn_next(&command, &position, &part))
+			continue;
 		command_encode(again, &command);
+	}
 	return problem;
 }
 
@@ -416,6 +491,33 @@ abuse(Recode recode, StringInfo buf)
  *----------
  */
 
+/*
+ * Each version reads its own bytes: what a newer one could say is unknown to
+ * an older, and what is newer than this server is not read at all.
+ */
+static void
+test_versions(StringInfo buf)
+{
+	char	   *copy = palloc(buf->len);
+	Command		command;
+
+	memcpy(copy, buf->data, buf->len);
+	CHECK(command_version(copy, buf->len) >= 1 &&
+		  command_version(copy, buf->len) <= COMMAND_VERSION);
+	CHECK(command_version(copy, 0) == 0);
+	copy[0] = COMMAND_VERSION + 1;
+	CHECK(command_version(copy, buf->len) == COMMAND_VERSION + 1);
+	CHECK(command_decode(copy, buf->len, &command) != NULL);
+	copy[0] = 0;
+	CHECK(command_decode(copy, buf->len, &command) != NULL);
+	if ((uint8) copy[1] > COMMAND_DELETE)
+	{
+		copy[0] = 1;
+		CHECK(command_decode(copy, buf->len, &command) != NULL);
+	}
+	pfree(copy);
+}
+
 static void
 test_command(void)
 {
@@ -442,7 +544,11 @@ test_command(void)
 			  memcmp(decoded.body, command.body, VARSIZE(command.body)) == 0);
 	else
 		CHECK(decoded.body == NULL);
+	CHECK(decoded.version == command.version && decoded.revision == command.revision);
+	CHECK(decoded.has_ttl == command.has_ttl && decoded.ttl == command.ttl);
+	CHECK(decoded.parts.n_success == command.parts.n_success);
 	abuse(recode_command, &buf);
+	test_versions(&buf);
 
 	command_set_request(buf.data, buf.len, &request);
 	CHECK(command_request(buf.data, buf.len, &found));
@@ -450,6 +556,7 @@ test_command(void)
 	CHECK(!command_request(buf.data, 20, &found));
 
 	/* encoding refuses what decoding would */
+	random_part(&command, COMMAND_VERSION, COMMAND_PUT);
 	decoded = command;
 	decoded.key.name = "\xff";
 	CHECK_ERROR(command_encode(&buf, &decoded));
@@ -459,6 +566,15 @@ test_command(void)
 	decoded = command;
 	decoded.version = COMMAND_VERSION + 1;
 	CHECK_ERROR(command_encode(&buf, &decoded));
+	decoded = command;
+	decoded.version = 1;
+	decoded.has_ttl = true;
+	decoded.ttl = 1;
+	CHECK_ERROR(command_encode(&buf, &decoded));
+	random_part(&decoded, COMMAND_VERSION, COMMAND_COMPARE);
+	resetStringInfo(&buf);
+	command_encode(&buf, &decoded);
+	CHECK(command_decode(buf.data, buf.len, &decoded) != NULL);
 }
 
 static void
