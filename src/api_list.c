@@ -8,7 +8,7 @@
  * state reads store.resources alone.  What was at index X is
  *
  *		the rows that have not changed since X, and
- *		of everything that has, what the first change after X replaced,
+ *		what changes after X replaced that had been there since X or before,
  *
  * two sets that have no key in common, each in the order of keys by an index.
  * So a page costs what it shows and what changed since X among that, however
@@ -249,32 +249,31 @@ key_condition(PageSql *sql, const PageRequest *request)
 	" name USING OPERATOR(pg_catalog.<)"
 
 /*
- * FROM and WHERE of the list, as a relation with namespace, name and object.
+ * The list as a relation with namespace, name and object: all of it, or, with
+ * a limit, at least the first rows.  Each of the two sets of a past state is
+ * cut by itself, so that neither is read further than the page needs.
  */
 static void
-append_source(PageSql *sql, const PageRequest *request)
+append_source(PageSql *sql, const PageRequest *request, int64 limit)
 {
 	char	   *condition = key_condition(sql, request);
+	char	   *cut = limit > 0 ? psprintf(KEY_ORDER " LIMIT " INT64_FORMAT, limit) : "";
 	int			pinned;
 
-	if (!request->is_past)
-	{
-		appendStringInfo(&sql->text,
-						 " FROM (SELECT namespace, name, object FROM store.resources%s) AS item",
-						 condition);
-		return;
-	}
-	pinned = sql_argument(sql, INT8OID, Int64GetDatum(request->pinned));
 	appendStringInfo(&sql->text,
-					 " FROM (SELECT namespace, name, object FROM store.resources%s"
-					 " AND resource_version OPERATOR(pg_catalog.<=) $%d"
-					 " UNION ALL SELECT namespace, name, previous FROM"
-					 " (SELECT DISTINCT ON (namespace, name) namespace, name, previous"
-					 " FROM store.events%s AND resource_version OPERATOR(pg_catalog.>) $%d"
-					 KEY_ORDER ", resource_version USING OPERATOR(pg_catalog.<),"
-					 " ordinal USING OPERATOR(pg_catalog.<)) AS changed"
-					 " WHERE previous IS NOT NULL) AS item",
-					 condition, pinned, condition, pinned);
+					 " FROM ((SELECT namespace, name, object FROM store.resources%s",
+					 condition);
+	if (request->is_past)
+	{
+		pinned = sql_argument(sql, INT8OID, Int64GetDatum(request->pinned));
+		appendStringInfo(&sql->text,
+						 " AND resource_version OPERATOR(pg_catalog.<=) $%d%s)"
+						 " UNION ALL (SELECT namespace, name, previous FROM store.events%s"
+						 " AND resource_version OPERATOR(pg_catalog.>) $%d"
+						 " AND previous_version OPERATOR(pg_catalog.<=) $%d",
+						 pinned, cut, condition, pinned, pinned);
+	}
+	appendStringInfo(&sql->text, "%s)) AS item", cut);
 }
 
 static void
@@ -296,7 +295,7 @@ query_items(const PageRequest *request, Snapshot snapshot)
 
 	initStringInfo(&sql.text);
 	appendStringInfoString(&sql.text, "SELECT object, namespace, name");
-	append_source(&sql, request);
+	append_source(&sql, request, request->limit > 0 ? request->limit + 1 : 0);
 	appendStringInfoString(&sql.text, KEY_ORDER);
 	if (request->limit > 0)
 		appendStringInfo(&sql.text, " LIMIT " INT64_FORMAT, request->limit + 1);
@@ -312,7 +311,7 @@ query_count(const PageRequest *request, Snapshot snapshot)
 
 	initStringInfo(&sql.text);
 	appendStringInfoString(&sql.text, "SELECT pg_catalog.count(*)");
-	append_source(&sql, request);
+	append_source(&sql, request, 0);
 	run(&sql, snapshot);
 	count = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
 										1, &isnull));
