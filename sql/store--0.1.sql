@@ -238,7 +238,8 @@ RETURNS jsonb
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'store_get';
 COMMENT ON FUNCTION store.get IS
-	'a resource, or null, now or as it was at a resource version; linearizable unless store.read_consistency is local';
+	'a resource, or null, now or as it was at a resource version;'
+	' linearizable unless store.read_consistency is local';
 
 CREATE FUNCTION store.list
 (
@@ -289,6 +290,13 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'store_wait_for';
 COMMENT ON FUNCTION store.wait_for IS
 	'wait until this node has applied a resource version; returns how far it is';
+
+CREATE FUNCTION store.compact(resource_version bigint)
+RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_compact';
+COMMENT ON FUNCTION store.compact IS
+	'forget the history below a resource version, on every node; returns where it begins now';
 
 ------------------------------------------------------------------------------
 -- Cluster

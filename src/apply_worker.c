@@ -30,6 +30,7 @@
 #include "message.h"
 #include "miscadmin.h"
 #include "request.h"
+#include "retention.h"
 #include "storage/ipc.h"
 #include "utils/memutils.h"
 
@@ -299,8 +300,12 @@ store_apply_main(Datum arg)
 												 ALLOCSET_DEFAULT_SIZES);
 	for (;;)
 	{
+		bool		active;
+
 		worker_check();
-		if (!apply_batch())
-			worker_sleep(-1);
+		active = apply_batch();
+		retention_tend(active);
+		if (!active)
+			worker_sleep(retention_nap());
 	}
 }

@@ -327,6 +327,29 @@ write_event(const Command *command, uint64 index, const StoredObject *before,
 	history_add(values, isnull);
 }
 
+/*
+ * Raise the floor of the history.  It is no change of a resource, so there is
+ * no event.
+ */
+static void
+compact(const Command *command, uint64 index, Outcome *outcome)
+{
+	uint64		revision = (uint64) command->revision;
+
+	memset(outcome, 0, sizeof(*outcome));
+	if (revision >= index)
+	{
+		outcome->op = OUTCOME_REFUSED;
+		outcome->sqlstate = ERRCODE_STORE_TOO_NEW;
+		outcome->message = psprintf("cannot compact up to resource version " UINT64_FORMAT,
+									revision);
+		outcome->detail = psprintf("The store is at " UINT64_FORMAT ".", index - 1);
+		return;
+	}
+	outcome->op = OUTCOME_NOOP;
+	floor_index = Max(floor_index, revision);
+}
+
 void
 machine_apply(const Command *command, uint64 index, Outcome *outcome)
 {
@@ -335,6 +358,11 @@ machine_apply(const Command *command, uint64 index, Outcome *outcome)
 	TupleTableSlot *slot;
 	StoredObject current;
 
+	if (command->op == COMMAND_COMPACT)
+	{
+		compact(command, index, outcome);
+		return;
+	}
 	key_values(&command->key, values, isnull);
 	slot = table_writer_find(machine.resources, machine.resources_key, values, isnull);
 	if (slot != NULL)

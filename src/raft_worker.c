@@ -29,6 +29,7 @@
 #include "recorder.h"
 #include "log_tables.h"
 #include "request.h"
+#include "retention.h"
 #include "roster.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -530,7 +531,10 @@ one_turn(void)
 	notice_time();
 
 	if (worker.update.state == RAFT_LEADER)
+	{
+		retention_propose(worker.now_ms, worker.update.term);
 		propose_writes();
+	}
 	else if (worker.update.leader != 0)
 		forward_writes();
 	if (worker.update.leader != 0)
