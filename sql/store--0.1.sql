@@ -71,12 +71,26 @@ CREATE TABLE store.resources
 	uid uuid PRIMARY KEY,
 	create_revision bigint NOT NULL,
 	resource_version bigint NOT NULL,
-	generation bigint NOT NULL
+	generation bigint NOT NULL,
+	labels jsonb,
+	expires_at timestamptz
 )
 WITH (fillfactor = 70);
 -- an index and no constraint, because lists begin with what has no namespace
 CREATE UNIQUE INDEX resources_key ON store.resources
 	(api_group, version, kind, namespace NULLS FIRST, name) NULLS NOT DISTINCT;
+-- Serves label selectors: containment and existence of keys, which is why it is
+-- jsonb_ops.  A change that leaves labels alone stays HOT.  What waits in the
+-- pending list is read by every scan, so the list is short.
+CREATE INDEX resources_labels ON store.resources USING gin (labels)
+	WITH (gin_pending_list_limit = 256);
+-- what has a time to live, for the leader to find what is due
+CREATE INDEX resources_expiry ON store.resources (expires_at)
+	WHERE expires_at IS NOT NULL;
+COMMENT ON COLUMN store.resources.labels IS
+	'metadata.labels of the object, null if there are none; for indexes';
+COMMENT ON COLUMN store.resources.expires_at IS
+	'when the time to live ends, null if it does not; deleted soon after';
 COMMENT ON TABLE store.resources IS
 	'every resource at this node''s applied index; written by store.put() and its kin';
 
@@ -204,7 +218,7 @@ RETURNS store.result
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'store_patch';
 COMMENT ON FUNCTION store.patch IS
-	'change parts of a resource (merge: RFC 7396)';
+	'change parts of a resource (merge: RFC 7396, json: RFC 6902)';
 
 CREATE FUNCTION store."delete"
 (
@@ -221,6 +235,21 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'store_delete';
 COMMENT ON FUNCTION store."delete" IS
 	'delete a resource, or mark it as terminating while it has finalizers';
+
+CREATE FUNCTION store.txn
+(
+	compares jsonb,
+	success jsonb,
+	failure jsonb DEFAULT '[]',
+	reason text DEFAULT 'operator',
+	OUT succeeded boolean,
+	OUT resource_version bigint,
+	OUT results jsonb
+)
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_txn';
+COMMENT ON FUNCTION store.txn IS
+	'if all compares hold, do the operations of success, else those of failure: all or nothing';
 
 ------------------------------------------------------------------------------
 -- Reads

@@ -12,6 +12,7 @@
  *-------------------------------------------------------------------------
  */
 #include "api.h"
+#include "api_selector.h"
 
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -192,21 +193,48 @@ store_get(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(object);
 }
 
+/*
+ * The list that a selector makes is planned for its values, like a query that
+ * somebody typed.
+ */
+static void
+run_selected(const ResourceKey *key, const Selector *selector, Datum *key_args,
+			 Snapshot snapshot)
+{
+	SqlArguments *args = palloc0(sizeof(SqlArguments));
+	StringInfoData text;
+	SPIPlanPtr	plan;
+
+	initStringInfo(&text);
+	appendStringInfoString(&text, KEY_PREFIX);
+	for (int i = 0; i < 3; i++)
+		(void) sql_add_argument(args, TEXTOID, key_args[i]);
+	if (key->namespace != NULL)
+		appendStringInfo(&text, " AND namespace OPERATOR(pg_catalog.=) $%d",
+						 sql_add_argument(args, TEXTOID, key_args[3]));
+	selector_append_condition(selector, &text, args);
+	appendStringInfoString(&text, KEY_ORDER);
+
+	plan = SPI_prepare(text.data, args->n, args->types);
+	if (plan == NULL ||
+		SPI_execute_snapshot(plan, args->values, NULL, snapshot,
+							 InvalidSnapshot, true, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the store");
+}
+
 Datum
 store_list(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result;
 	ResourceKey key;
+	Selector   *selector;
 	Datum		args[4];
 	char	   *kind = api_text_argument(fcinfo, 0, "kind");
 
 	/* Any name will do: the rest of the key is checked like everywhere else. */
 	key_from_arguments(api_text_argument(fcinfo, 2, "api_version"), kind,
 					   api_optional_text(fcinfo, 1), "any", &key);
-	if (!PG_ARGISNULL(3))
-		api_not_supported("selecting by label (argument \"label_selector\")");
-	if (!PG_ARGISNULL(4))
-		api_not_supported("selecting by field (argument \"field_selector\")");
+	selector = selector_parse(api_optional_text(fcinfo, 3), api_optional_text(fcinfo, 4));
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	result = (ReturnSetInfo *) fcinfo->resultinfo;
@@ -217,7 +245,10 @@ store_list(PG_FUNCTION_ARGS)
 		args[3] = CStringGetTextDatum(key.namespace);
 
 	SPI_connect();
-	run_query(key.namespace ? &list_namespace : &list_all, args, GetLatestSnapshot());
+	if (selector != NULL)
+		run_selected(&key, selector, args, GetLatestSnapshot());
+	else
+		run_query(key.namespace ? &list_namespace : &list_all, args, GetLatestSnapshot());
 	for (uint64 i = 0; i < SPI_processed; i++)
 		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
 	SPI_finish();

@@ -37,6 +37,12 @@
 #define BATCH_ENTRIES	1024
 #define BATCH_BYTES		(2 * 1024 * 1024)
 
+/*
+ * A batch ends early when what it made takes more than this: a small patch can
+ * make a large object.
+ */
+#define BATCH_MEMORY	(128 * 1024 * 1024)
+
 /* What to tell a backend once the batch has committed. */
 typedef struct PendingAnswer
 {
@@ -173,7 +179,12 @@ send_answer(const PendingAnswer *pending)
 	else
 	{
 		answer.op = outcome->op;
-		if (outcome->after.object != NULL)
+		if (outcome->results != NULL)
+		{
+			answer.data = (char *) outcome->results;
+			answer.length = VARSIZE(outcome->results);
+		}
+		else if (outcome->after.object != NULL)
 		{
 			answer.index = outcome->after.resource_version;
 			answer.data = (char *) outcome->after.object;
@@ -228,7 +239,11 @@ apply_batch(void)
 	{
 		machine_begin(&worker.cluster_id);
 		for (uint32 i = 0; i < n; i++)
+		{
 			apply_entry(&worker.entries[i]);
+			if (MemoryContextMemAllocated(worker.batch_context, true) > BATCH_MEMORY)
+				n = i + 1;
+		}
 		machine_end(worker.entries[n - 1].index);
 	}
 	worker_commit();

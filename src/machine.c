@@ -28,6 +28,7 @@
 #include "object.h"
 #include "storage/lmgr.h"
 #include "table.h"
+#include "txn.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 #include "utils/uuid.h"
@@ -36,7 +37,7 @@
 #define MARKS_PER_TABLE 10000
 
 #define KEY_COLUMNS			5
-#define RESOURCES_COLUMNS	10
+#define RESOURCES_COLUMNS	12
 
 /* Columns of store.resources behind those of the key, counted from 0. */
 enum
@@ -45,7 +46,9 @@ enum
 	RESOURCES_UID,
 	RESOURCES_CREATE_REVISION,
 	RESOURCES_RESOURCE_VERSION,
-	RESOURCES_GENERATION
+	RESOURCES_GENERATION,
+	RESOURCES_LABELS,
+	RESOURCES_EXPIRES_AT
 };
 
 /* For one batch. */
@@ -264,12 +267,16 @@ read_row(TupleTableSlot *slot, StoredObject *stored)
 	stored->create_revision = DatumGetInt64(slot->tts_values[RESOURCES_CREATE_REVISION]);
 	stored->resource_version = DatumGetInt64(slot->tts_values[RESOURCES_RESOURCE_VERSION]);
 	stored->generation = DatumGetInt64(slot->tts_values[RESOURCES_GENERATION]);
+	stored->expires = !slot->tts_isnull[RESOURCES_EXPIRES_AT];
+	stored->expires_at = stored->expires ?
+		DatumGetTimestampTz(slot->tts_values[RESOURCES_EXPIRES_AT]) : 0;
 }
 
 static void
 write_row(TupleTableSlot *slot, const Outcome *outcome, Datum *values, bool *isnull)
 {
 	const StoredObject *after = &outcome->after;
+	Jsonb	   *labels;
 
 	/*
 	 * A row that this very transaction wrote, for an earlier entry of the
@@ -297,6 +304,11 @@ write_row(TupleTableSlot *slot, const Outcome *outcome, Datum *values, bool *isn
 	values[RESOURCES_RESOURCE_VERSION] = Int64GetDatum(after->resource_version);
 	values[RESOURCES_GENERATION] = Int64GetDatum(after->generation);
 	memset(isnull + KEY_COLUMNS, 0, (RESOURCES_COLUMNS - KEY_COLUMNS) * sizeof(bool));
+	labels = object_labels(after->object);
+	values[RESOURCES_LABELS] = JsonbPGetDatum(labels);
+	isnull[RESOURCES_LABELS] = (labels == NULL);
+	values[RESOURCES_EXPIRES_AT] = TimestampTzGetDatum(after->expires_at);
+	isnull[RESOURCES_EXPIRES_AT] = !after->expires;
 	if (outcome->event == EVENT_ADDED)
 		table_writer_insert(machine.resources, values, isnull);
 	else
@@ -304,8 +316,9 @@ write_row(TupleTableSlot *slot, const Outcome *outcome, Datum *values, bool *isn
 }
 
 static void
-write_event(const Command *command, uint64 index, const StoredObject *before,
-			const Outcome *outcome, const Datum *key, const bool *key_isnull)
+write_event(const Command *command, uint64 index, int32 ordinal,
+			const StoredObject *before, const Outcome *outcome,
+			const Datum *key, const bool *key_isnull)
 {
 	Datum		values[EVENTS_COLUMNS];
 	bool		isnull[EVENTS_COLUMNS] = {false};
@@ -317,7 +330,7 @@ write_event(const Command *command, uint64 index, const StoredObject *before,
 	values[EVENTS_OBJECT] = JsonbPGetDatum(outcome->after.object);
 	values[EVENTS_REASON] = CStringGetTextDatum(reason_name(command->reason));
 	values[EVENTS_AT] = TimestampTzGetDatum(command->time);
-	values[EVENTS_ORDINAL] = Int32GetDatum(0);
+	values[EVENTS_ORDINAL] = Int32GetDatum(ordinal);
 	isnull[EVENTS_PREVIOUS] = isnull[EVENTS_PREVIOUS_VERSION] = (before == NULL);
 	if (before != NULL)
 	{
@@ -350,6 +363,54 @@ compact(const Command *command, uint64 index, Outcome *outcome)
 	floor_index = Max(floor_index, revision);
 }
 
+/* The resource as it is in the table, copied; for txn_apply(). */
+static bool
+look_up(const ResourceKey *key, StoredObject *stored)
+{
+	Datum		values[RESOURCES_COLUMNS];
+	bool		isnull[RESOURCES_COLUMNS];
+	TupleTableSlot *slot;
+
+	key_values(key, values, isnull);
+	slot = table_writer_find(machine.resources, machine.resources_key, values, isnull);
+	if (slot == NULL)
+		return false;
+	read_row(slot, stored);
+	stored->object = (Jsonb *) pg_detoast_datum_copy((struct varlena *) stored->object);
+	return true;
+}
+
+/*
+ * All of a transaction has been decided before the first row is touched, so
+ * there is nothing to take back.
+ */
+static void
+apply_txn(const Command *txn, uint64 index, Outcome *outcome)
+{
+	TxnChange  *changes;
+	int			n_changes;
+
+	changes = txn_apply(txn, (int64) index, &machine.cluster_id, look_up, outcome,
+						&n_changes);
+	for (int i = 0; i < n_changes; i++)
+	{
+		TxnChange  *change = &changes[i];
+		Datum		values[RESOURCES_COLUMNS];
+		bool		isnull[RESOURCES_COLUMNS];
+		TupleTableSlot *slot;
+
+		if (change->outcome.event == EVENT_NONE)
+			continue;
+		key_values(&change->command.key, values, isnull);
+		slot = table_writer_find(machine.resources, machine.resources_key, values, isnull);
+		write_row(slot, &change->outcome, values, isnull);
+		write_event(&change->command, index, change->ordinal,
+					change->existed ? &change->before : NULL,
+					&change->outcome, values, isnull);
+		outcome->event = change->outcome.event;
+	}
+}
+
 void
 machine_apply(const Command *command, uint64 index, Outcome *outcome)
 {
@@ -363,15 +424,20 @@ machine_apply(const Command *command, uint64 index, Outcome *outcome)
 		compact(command, index, outcome);
 		return;
 	}
+	if (command->op == COMMAND_TXN)
+	{
+		apply_txn(command, index, outcome);
+		return;
+	}
 	key_values(&command->key, values, isnull);
 	slot = table_writer_find(machine.resources, machine.resources_key, values, isnull);
 	if (slot != NULL)
 		read_row(slot, &current);
 
-	rules_apply(command, slot ? &current : NULL, (int64) index, 0,
+	rules_apply(command, slot ? &current : NULL, (int64) index, 0, false,
 				&machine.cluster_id, outcome);
 	if (outcome->event == EVENT_NONE)
 		return;
 	write_row(slot, outcome, values, isnull);
-	write_event(command, index, slot ? &current : NULL, outcome, values, isnull);
+	write_event(command, index, 0, slot ? &current : NULL, outcome, values, isnull);
 }
