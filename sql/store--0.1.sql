@@ -118,7 +118,7 @@ COMMENT ON COLUMN store.events.object IS
 COMMENT ON COLUMN store.events.at IS
 	'when the change was asked for, by the clock of that member';
 COMMENT ON COLUMN store.events.ordinal IS
-	'position among the changes of one transaction';
+	'position of the change among the operations of one transaction, from 0';
 COMMENT ON COLUMN store.events.previous IS
 	'the object before the change, null if there was none';
 COMMENT ON COLUMN store.events.previous_version IS

@@ -23,6 +23,7 @@
 #include "worker.h"
 
 #include "command.h"
+#include "expiry.h"
 #include "history.h"
 #include "log_tables.h"
 #include "machine.h"
@@ -273,6 +274,7 @@ open_machine(void)
 	log_tables_read_state(state);
 	position = machine_open();
 	history_open();
+	expiry_open();
 	worker.applied = position.index;
 	worker.last_event = machine_last_event();
 	worker_commit();
@@ -301,6 +303,18 @@ report_failure(int code, Datum arg)
 	status_set_problem(WORKER_APPLY, problem);
 }
 
+/* Until whatever is due first; -1: nothing is. */
+static long
+nap(void)
+{
+	long		retention = retention_nap();
+	long		expiry = expiry_nap();
+
+	if (retention < 0 || expiry < 0)
+		return Max(retention, expiry);
+	return Min(retention, expiry);
+}
+
 void
 store_apply_main(Datum arg)
 {
@@ -320,7 +334,8 @@ store_apply_main(Datum arg)
 		worker_check();
 		active = apply_batch();
 		retention_tend(active);
+		expiry_tend();
 		if (!active)
-			worker_sleep(retention_nap());
+			worker_sleep(nap());
 	}
 }

@@ -64,6 +64,8 @@ static int	marks_table = -1;	/* 0 or 1; -1: not known yet */
 static int	n_marks;
 static uint64 floor_index;		/* of the history */
 
+static TimestampTz first_expiry = DT_NOEND;
+
 static const char *const marks_tables[2] = {"raft_applied_0", "raft_applied_1"};
 
 /* ------------------------------------------------------------------------
@@ -152,6 +154,18 @@ uint64
 machine_floor(void)
 {
 	return floor_index;
+}
+
+TimestampTz
+machine_first_expiry(void)
+{
+	return first_expiry;
+}
+
+void
+machine_set_first_expiry(TimestampTz time)
+{
+	first_expiry = time;
 }
 
 uint64
@@ -309,6 +323,8 @@ write_row(TupleTableSlot *slot, const Outcome *outcome, Datum *values, bool *isn
 	isnull[RESOURCES_LABELS] = (labels == NULL);
 	values[RESOURCES_EXPIRES_AT] = TimestampTzGetDatum(after->expires_at);
 	isnull[RESOURCES_EXPIRES_AT] = !after->expires;
+	if (after->expires)
+		first_expiry = Min(first_expiry, after->expires_at);
 	if (outcome->event == EVENT_ADDED)
 		table_writer_insert(machine.resources, values, isnull);
 	else

@@ -49,6 +49,14 @@ extern void machine_end(uint64 applied_index);
  */
 extern void machine_apply(const Command *command, uint64 index, Outcome *outcome);
 
+/*
+ * The earliest expires_at of all resources; not later than that, but it may be
+ * earlier.  DT_NOEND if there is none.  The writer learns of what it writes;
+ * of the rest it is told.
+ */
+extern TimestampTz machine_first_expiry(void);
+extern void machine_set_first_expiry(TimestampTz time);
+
 /* Is there neither a resource nor an event? */
 extern bool machine_is_empty(void);
 

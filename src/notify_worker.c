@@ -13,7 +13,11 @@
  * one stopped, and nothing is left out or said twice.
  *
  * "previous" in each payload is the index of the event before it on that
- * channel, by which a listener notices that it missed something.
+ * channel, by which a listener notices that it missed something.  The events
+ * of one transaction have one index: they are published together, in the order
+ * of its operations, and from the second one on "previous" is that same index.
+ * Those behind the first operation carry their position as "ordinal", so that
+ * no two payloads are equal (PostgreSQL would fold them into one).
  *
  * Copyright (c) 2026, store contributors
  *
@@ -69,8 +73,8 @@ prepare_plans(void)
 	if (worker.events_plan != NULL)
 		return;
 	worker.events_plan =
-		SPI_prepare("SELECT resource_version, type, api_group, version, kind, namespace, name, object"
-					" FROM store.events WHERE resource_version > $1 AND resource_version <="
+		SPI_prepare("SELECT resource_version, type, api_group, version, kind, namespace, name, object,"
+					" ordinal FROM store.events WHERE resource_version > $1 AND resource_version <="
 					" (SELECT max(resource_version) FROM"
 					" (SELECT resource_version FROM store.events"
 					" WHERE resource_version > $1 AND resource_version <= $2"
@@ -104,10 +108,14 @@ format_event(HeapTuple row, TupleDesc desc, uint64 index)
 	Jsonb	   *object;
 	bool		isnull;
 	int			length;
+	int32		ordinal = DatumGetInt32(SPI_getbinval(row, desc, 9, &isnull));
 
 	resetStringInfo(&worker.head);
-	appendStringInfo(&worker.head, "{\"type\":\"%s\",\"resourceVersion\":\"" UINT64_FORMAT "\",\"previous\":\"",
+	appendStringInfo(&worker.head, "{\"type\":\"%s\",\"resourceVersion\":\"" UINT64_FORMAT "\",",
 					 SPI_getvalue(row, desc, 2), index);
+	if (ordinal > 0)
+		appendStringInfo(&worker.head, "\"ordinal\":%d,", ordinal);
+	appendStringInfoString(&worker.head, "\"previous\":\"");
 
 	resetStringInfo(&worker.rest);
 	appendStringInfoString(&worker.rest, "\",\"key\":{");

@@ -149,6 +149,19 @@ receive_message(InboxRecord *record)
 	step(message.entries);
 }
 
+/*
+ * A write that nobody waits for, of one of our own workers.  It is proposed
+ * now or never: whoever wants it will ask again, of the leader there is then.
+ */
+static void
+take_own_write(InboxRecord *record)
+{
+	LogEntry	entry = {.data = record->data, .length = record->length};
+
+	if (worker.update.state == RAFT_LEADER)
+		pending_add_forwarded(&entry, worker.update.term);
+}
+
 static void
 receive_records(void)
 {
@@ -160,7 +173,10 @@ receive_records(void)
 		switch ((InboxKind) record->kind)
 		{
 			case INBOX_WRITE:
-				pending_add_write(record, worker.node_id);
+				if (record->sequence == 0)
+					take_own_write(record);
+				else
+					pending_add_write(record, worker.node_id);
 				break;
 			case INBOX_READ:
 				pending_add_read(record->slot, record->sequence);

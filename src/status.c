@@ -219,6 +219,17 @@ status_read_leader(char *last_leader, bool *known, uint64 *node_id)
 	LWLockRelease(shared->lock);
 }
 
+bool
+status_is_leader(void)
+{
+	bool		leader;
+
+	LWLockAcquire(shared->lock, LW_SHARED);
+	leader = shared->node.running && shared->node.state == RAFT_LEADER;
+	LWLockRelease(shared->lock);
+	return leader;
+}
+
 const char *
 status_state_name(const NodeStatus *node)
 {

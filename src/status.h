@@ -122,6 +122,9 @@ extern void status_set_problem(WorkerKind kind, const char *problem);
 /* A copy; n_members entries of members are filled. */
 extern void status_read(NodeStatus *node);
 
+/* Is this node the leader, as far as it knows? */
+extern bool status_is_leader(void);
+
 /* Is this node that member of that cluster? */
 extern bool status_is_addressee(const pg_uuid_t *cluster_id, uint64 node_id);
 
