@@ -24,6 +24,7 @@
  */
 #include "api.h"
 
+#include "api_selector.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "executor/spi.h"
@@ -47,6 +48,7 @@ typedef struct PageRequest
 {
 	ResourceKey key;			/* name is not used */
 	PageQuery	query;
+	Selector   *selector;		/* NULL: everything */
 	pg_uuid_t	cluster_id;
 	int64		limit;			/* 0: none */
 	bool		is_past;		/* as of pinned, not the newest state */
@@ -60,9 +62,7 @@ typedef struct PageRequest
 typedef struct PageSql
 {
 	StringInfoData text;
-	int			n_args;
-	Oid			types[16];
-	Datum		args[16];
+	SqlArguments arguments;
 } PageSql;
 
 /* ------------------------------------------------------------------------
@@ -165,10 +165,7 @@ parse_arguments(FunctionCallInfo fcinfo, PageRequest *request)
 	query->api_version = api_text_argument(fcinfo, 2, "api_version");
 	query->label_selector = api_optional_text(fcinfo, 3);
 	query->field_selector = api_optional_text(fcinfo, 4);
-	if (query->label_selector != NULL)
-		api_not_supported("selecting by label (argument \"label_selector\")");
-	if (query->field_selector != NULL)
-		api_not_supported("selecting by field (argument \"field_selector\")");
+	request->selector = selector_parse(query->label_selector, query->field_selector);
 
 	/* Any name will do: the rest of the key is checked like everywhere else. */
 	key_from_arguments(query->api_version, query->kind, query->namespace, "any",
@@ -191,20 +188,10 @@ parse_arguments(FunctionCallInfo fcinfo, PageRequest *request)
  * ------------------------------------------------------------------------
  */
 
-/* Add an argument; returns its number. */
-static int
-sql_argument(PageSql *sql, Oid type, Datum value)
-{
-	Assert(sql->n_args < lengthof(sql->args));
-	sql->types[sql->n_args] = type;
-	sql->args[sql->n_args] = value;
-	return ++sql->n_args;
-}
-
 static int
 sql_text(PageSql *sql, const char *value)
 {
-	return sql_argument(sql, TEXTOID, CStringGetTextDatum(value));
+	return sql_add_argument(&sql->arguments, TEXTOID, CStringGetTextDatum(value));
 }
 
 /*
@@ -256,22 +243,30 @@ key_condition(PageSql *sql, const PageRequest *request)
 static void
 append_source(PageSql *sql, const PageRequest *request, int64 limit)
 {
-	char	   *condition = key_condition(sql, request);
+	char	   *key = key_condition(sql, request);
 	char	   *cut = limit > 0 ? psprintf(KEY_ORDER " LIMIT " INT64_FORMAT, limit) : "";
+	StringInfoData selected;
 	int			pinned;
 
+	initStringInfo(&selected);
+	selector_append_condition(request->selector, &selected, &sql->arguments);
+
 	appendStringInfo(&sql->text,
-					 " FROM ((SELECT namespace, name, object FROM store.resources%s",
-					 condition);
+					 " FROM ((SELECT namespace, name, object FROM store.resources%s%s",
+					 key, selected.data);
 	if (request->is_past)
 	{
-		pinned = sql_argument(sql, INT8OID, Int64GetDatum(request->pinned));
+		pinned = sql_add_argument(&sql->arguments, INT8OID, Int64GetDatum(request->pinned));
 		appendStringInfo(&sql->text,
 						 " AND resource_version OPERATOR(pg_catalog.<=) $%d%s)"
-						 " UNION ALL (SELECT namespace, name, previous FROM store.events%s"
+						 " UNION ALL (SELECT namespace, name, object FROM"
+						 " (SELECT namespace, name, previous AS object,"
+						 " previous OPERATOR(pg_catalog.#>) '{metadata,labels}' AS labels"
+						 " FROM store.events%s"
 						 " AND resource_version OPERATOR(pg_catalog.>) $%d"
-						 " AND previous_version OPERATOR(pg_catalog.<=) $%d",
-						 pinned, cut, condition, pinned, pinned);
+						 " AND previous_version OPERATOR(pg_catalog.<=) $%d) AS changed"
+						 " WHERE true%s",
+						 pinned, cut, key, pinned, pinned, selected.data);
 	}
 	appendStringInfo(&sql->text, "%s)) AS item", cut);
 }
@@ -279,10 +274,10 @@ append_source(PageSql *sql, const PageRequest *request, int64 limit)
 static void
 run(PageSql *sql, Snapshot snapshot)
 {
-	SPIPlanPtr	plan = SPI_prepare(sql->text.data, sql->n_args, sql->types);
+	SPIPlanPtr	plan = SPI_prepare(sql->text.data, sql->arguments.n, sql->arguments.types);
 
 	if (plan == NULL ||
-		SPI_execute_snapshot(plan, sql->args, NULL, snapshot, InvalidSnapshot,
+		SPI_execute_snapshot(plan, sql->arguments.values, NULL, snapshot, InvalidSnapshot,
 							 true, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the store");
 }
@@ -291,9 +286,10 @@ run(PageSql *sql, Snapshot snapshot)
 static void
 query_items(const PageRequest *request, Snapshot snapshot)
 {
-	PageSql		sql = {0};
+	PageSql		sql;
 
 	initStringInfo(&sql.text);
+	sql.arguments.n = 0;
 	appendStringInfoString(&sql.text, "SELECT object, namespace, name");
 	append_source(&sql, request, request->limit > 0 ? request->limit + 1 : 0);
 	appendStringInfoString(&sql.text, KEY_ORDER);
@@ -305,11 +301,12 @@ query_items(const PageRequest *request, Snapshot snapshot)
 static int64
 query_count(const PageRequest *request, Snapshot snapshot)
 {
-	PageSql		sql = {0};
+	PageSql		sql;
 	bool		isnull;
 	int64		count;
 
 	initStringInfo(&sql.text);
+	sql.arguments.n = 0;
 	appendStringInfoString(&sql.text, "SELECT pg_catalog.count(*)");
 	append_source(&sql, request, 0);
 	run(&sql, snapshot);
@@ -401,12 +398,6 @@ make_page(const PageRequest *request, SPITupleTable *rows, uint64 n_items,
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
-static bool
-has_selector(const PageRequest *request)
-{
-	return request->query.label_selector != NULL || request->query.field_selector != NULL;
-}
-
 /*
  * What comes after a page of the state at "index" that ends with "row".  The
  * state is pinned, so what the token before has counted need not be counted
@@ -419,7 +410,7 @@ fill_next(const PageRequest *request, HeapTuple row, TupleDesc desc, uint64 n_it
 	next->index = index;
 	next->namespace = SPI_getvalue(row, desc, 2);
 	next->name = SPI_getvalue(row, desc, 3);
-	if (has_selector(request))
+	if (request->selector != NULL)
 		next->remaining = -1;
 	else if (request->after && request->is_past && request->token.remaining >= 0)
 		next->remaining = request->token.remaining - (int64) n_items;

@@ -43,7 +43,7 @@ store_guard(PG_FUNCTION_ARGS)
 			 errdetail("Its rows are the same on every member, so only the replicated state machine writes them."),
 			 strcmp(table, "resources") == 0 ?
 			 errhint("Use store.create(), store.put(), store.update(), store.patch() or store.delete().") :
-			 strcmp(table, "events") == 0 ?
+			 strncmp(table, "events", strlen("events")) == 0 ?
 			 errhint("Events are written by store.put() and its kin; their history is kept by itself.") :
 			 errhint("This table belongs to the store's workers.")));
 }
