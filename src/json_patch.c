@@ -433,7 +433,10 @@ value_depth(Tree *tree, const JsonbValue *value)
 		while ((token = JsonbIteratorNext(&it, &child, false)) != WJB_DONE)
 		{
 			if (token == WJB_BEGIN_OBJECT || token == WJB_BEGIN_ARRAY)
-				depth = Max(depth, ++level);
+			{
+				level++;
+				depth = Max(depth, level);
+			}
 			else if (token == WJB_END_OBJECT || token == WJB_END_ARRAY)
 				level--;
 			tree->work += sizeof(JEntry);
@@ -442,13 +445,21 @@ value_depth(Tree *tree, const JsonbValue *value)
 	else if (value->type == jbvObject)
 	{
 		for (int i = 0; i < value->val.object.nPairs; i++)
-			depth = Max(depth, value_depth(tree, &value->val.object.pairs[i].value));
+		{
+			int			child_depth = value_depth(tree, &value->val.object.pairs[i].value);
+
+			depth = Max(depth, child_depth);
+		}
 		depth++;
 	}
 	else if (value->type == jbvArray)
 	{
 		for (int i = 0; i < value->val.array.nElems; i++)
-			depth = Max(depth, value_depth(tree, &value->val.array.elems[i]));
+		{
+			int			child_depth = value_depth(tree, &value->val.array.elems[i]);
+
+			depth = Max(depth, child_depth);
+		}
 		depth++;
 	}
 	return depth;

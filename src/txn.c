@@ -65,8 +65,9 @@ static void
 refuse_at(Outcome *outcome, const Outcome *refusal, const char *branch, int number)
 {
 	*outcome = *refusal;
-	outcome->detail = psprintf("%s[%d]: %s", branch, number,
-							   refusal->detail ? refusal->detail : "Refused.");
+	outcome->detail = refusal->detail ?
+		psprintf("%s[%d]: %s", branch, number, refusal->detail) :
+		psprintf("This is %s[%d] of the transaction.", branch, number);
 }
 
 static void
