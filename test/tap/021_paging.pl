@@ -14,7 +14,7 @@ my $seed = $ENV{STORE_SEED} // int(rand(1_000_000));
 diag("STORE_SEED=$seed");
 srand($seed);
 
-my $cluster = StoreCluster->new;
+my $cluster = StoreCluster->new(conf => "store.request_timeout = '60s'\n");
 my @nodes = $cluster->nodes;
 
 # Changes cards at random; a selector finds some of them.
