@@ -64,8 +64,8 @@ FROM (VALUES
 	(1, ','), (2, 'a,'), (3, ',a'), (4, 'a,,b'), (5, '='), (6, 'a b'), (7, 'a=b c'), (8, 'a=b=c'),
 	(9, 'a=(b)'), (10, 'a in'), (11, 'a in b'), (12, 'a in ('), (13, 'a in (b'), (14, 'a in (b c)'),
 	(15, 'a in (b))'), (16, 'a in ()'), (17, '!'), (18, '!a=b'), (19, '!!a'), (20, 'a>1'),
-	(21, 'a < 1'), (22, '-a'), (23, 'a-'), (24, 'a/b/c'), (25, '/a'), (26, 'a/'), (27, 'A.io/a'), (28, 'a..b/c'),
-	(29, '-a.io/b'), (30, 'a=-b'), (31, 'a=b/c'), (32, 'a=b*'), (33, 'é=1'), (34, 'a=1,é'),
+	(21, 'a < 1'), (22, '-a'), (23, 'a-'), (24, 'a/b/c'), (25, '/a'), (26, 'a/'),
+	(27, 'A.io/a'), (28, 'a..b/c'), (29, '-a.io/b'), (30, 'a=-b'), (31, 'a=b/c'), (32, 'a=b*'), (33, 'é=1'), (34, 'a=1,é'),
 	(35, repeat('k', 64)), (36, 'a=' || repeat('v', 64)), (37, repeat('p', 254) || '/a'),
 	(38, array_to_string(array_fill('a'::text, ARRAY[33]), ',')),
 	(39, 'a in (' || array_to_string(array_fill('a'::text, ARRAY[101]), ',') || ')')
@@ -91,8 +91,8 @@ FROM (VALUES
 SELECT left(s.selector, 30) AS selector, pg_temp.names(NULL, s.selector) AS refused
 FROM (VALUES
 	(1, 'metadata.name'), (2, 'a!b'), (3, '=a'), (4, 'spec..node=a'), (5, '.spec=a'),
-	(6, 'spec.=a'), (7, ' spec.node=a'), (8, 'spec.node=a=b'), (9, 'spec.node=a\x'), (10, 'spec.node=a\'),
-	(11, 'metadata.name=a,spec node=b'), (12, 'spec.-1=a'), (13, 'é.x=1'),
+	(6, 'spec.=a'), (7, ' spec.node=a'), (8, 'spec.node=a=b'), (9, 'spec.node=a\x'),
+	(10, 'spec.node=a\'), (11, 'metadata.name=a,spec node=b'), (12, 'spec.-1=a'), (13, 'é.x=1'),
 	(14, array_to_string(array_fill('a=b'::text, ARRAY[33]), ','))
 ) AS s(number, selector) ORDER BY s.number;
 
