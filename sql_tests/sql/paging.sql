@@ -11,7 +11,8 @@ CREATE FUNCTION pg_temp.leaf(name text, namespace text, value int DEFAULT 1)
 RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
 	SELECT jsonb_build_object('apiVersion', 'v1', 'kind', 'Leaf',
 		'metadata', jsonb_strip_nulls(jsonb_build_object('name', name, 'namespace', namespace,
-			'labels', jsonb_build_object('parity', CASE value % 2 WHEN 0 THEN 'even' ELSE 'odd' END))),
+			'labels', jsonb_build_object('parity',
+				CASE value % 2 WHEN 0 THEN 'even' ELSE 'odd' END))),
 		'spec', jsonb_build_object('value', value))
 $$;
 
@@ -54,7 +55,8 @@ EXCEPTION WHEN OTHERS THEN
 	GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
 		detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
 	message := regexp_replace(message, '\d+', 'N', 'g');
-	detail := regexp_replace(regexp_replace(detail, '[-_A-Za-z0-9]{40,}', 'TOKEN'), '\d+', 'N', 'g');
+	detail := regexp_replace(detail, '[-_A-Za-z0-9]{40,}', 'TOKEN');
+	detail := regexp_replace(detail, '\d+', 'N', 'g');
 END
 $$;
 
@@ -63,16 +65,18 @@ $$;
 --
 
 SELECT store.list_page('Leaf') #- '{metadata,resourceVersion}' AS empty;
-SELECT (store.list_page('Leaf') #>> '{metadata,resourceVersion}')::bigint = applied_index AS version
+SELECT (store.list_page('Leaf') #>> '{metadata,resourceVersion}')::bigint
+	= applied_index AS version
 FROM store.status;
 SELECT store.list_page('Leaf', api_version => 'trees/v1', "limit" => 1)
 	#- '{metadata,resourceVersion}' AS empty;
 
 SELECT count(*) FROM (
 	SELECT store.put(pg_temp.leaf(name, namespace, n))
-	FROM (VALUES (1, 'a', 'oak'), (2, 'b', 'oak'), (3, 'c', 'oak'), (4, 'B', 'oak'), (5, 'a', 'fir'),
-		(6, 'b', 'fir'), (7, 'a-b', 'fir'), (8, 'x', NULL), (9, 'y', NULL), (10, 'a', 'Oak-2'),
-		(11, 'a.b', 'fir'), (12, 'aa', 'fir')) AS v (n, name, namespace)) AS puts;
+	FROM (VALUES (1, 'a', 'oak'), (2, 'b', 'oak'), (3, 'c', 'oak'), (4, 'B', 'oak'),
+		(5, 'a', 'fir'), (6, 'b', 'fir'), (7, 'a-b', 'fir'), (8, 'x', NULL), (9, 'y', NULL),
+		(10, 'a', 'Oak-2'), (11, 'a.b', 'fir'), (12, 'aa', 'fir')
+	) AS v (n, name, namespace)) AS puts;
 
 SELECT jsonb_object_keys(store.list_page('Leaf', 'oak', "limit" => 1)) AS key
 UNION ALL

@@ -44,7 +44,8 @@ sub start_random_writer
 		elsif (rand() < 0.3)
 		{
 			my $value = int(rand(5));
-			$call = "store.patch('Thing', '$resource', '{\"spec\": {\"patched\": $value}}', $place)";
+			$call = "store.patch('Thing', '$resource',"
+			  . " '{\"spec\": {\"patched\": $value}}', $place)";
 		}
 		else
 		{
@@ -60,7 +61,10 @@ sub start_random_writer
 	return {
 		file => $file,
 		run => IPC::Run::start(
-			[ 'psql', '-XAtq', '-F', '|', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres') ],
+			[
+				'psql', '-XAtq', '-F', '|', '-v', 'ON_ERROR_STOP=1',
+				'-d', $node->connstr('postgres')
+			],
 			'<', \$sql, '>', $file),
 	};
 }
@@ -210,7 +214,8 @@ check_past('above the floor', $floor, 20);
 for my $node (@nodes)
 {
 	for my $sql ("store.get('Thing', 'a', resource_version => $floor - 1)",
-		"store.list_page('Thing', resource_version => $floor - 1, resource_version_match => 'Exact')",
+		"store.list_page('Thing', resource_version => $floor - 1,"
+		  . " resource_version_match => 'Exact')",
 		"store.list_page('Thing', resource_version => $floor - 1, \"limit\" => 2)")
 	{
 		my ($state) = StoreCluster::sqlstate($node, "SELECT $sql;");

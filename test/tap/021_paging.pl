@@ -142,9 +142,10 @@ cmp_ok($now, '>=', $floor, 'its fresh token goes on at the newest state');
 ok(@remainder > 0 && @remainder < @all, 'not from the start');
 is("@all[ @all - @remainder .. $#all ]", "@remainder", 'behind the same key');
 
-# Ahead of the store, on a node that is cut off from the news.
+# Ahead of the store.
 ($state) = StoreCluster::sqlstate($other,
-	"SET store.request_timeout = '300ms';\nSELECT store.list_page('Card', resource_version => $now + 1000);");
+	"SET store.request_timeout = '300ms';\n"
+	  . "SELECT store.list_page('Card', resource_version => $now + 1000);");
 is($state, 'RS504', 'a version ahead of the store is waited for, and not for ever');
 
 done_testing();

@@ -47,7 +47,8 @@ sub explain
 		SET auto_explain.log_buffers = on;
 		SELECT 1 FROM $call LIMIT 1;
 		SELECT 1 FROM $call LIMIT 1;});
-	my @plans = grep { /Query Text: SELECT (?:object|previous)\b/ } split /^NOTICE:\s+duration/m, $stderr;
+	my @plans = grep { /Query Text: SELECT (?:object|previous)\b/ }
+	  split /^NOTICE:\s+duration/m, $stderr;
 	my ($plan) = reverse @plans;
 	my ($hit, $read) = (0, 0);
 
