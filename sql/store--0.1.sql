@@ -302,6 +302,18 @@ AS 'MODULE_PATHNAME', 'store_list_page';
 COMMENT ON FUNCTION store.list_page IS
 	'a page of a list, as a Kubernetes List; the list is that of one index, now or in the past';
 
+CREATE FUNCTION store.matches
+(
+	object jsonb,
+	label_selector text DEFAULT NULL,
+	field_selector text DEFAULT NULL
+)
+RETURNS boolean
+LANGUAGE C IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'store_matches';
+COMMENT ON FUNCTION store.matches IS
+	'would store.list() with these selectors return this object?';
+
 CREATE FUNCTION store.barrier()
 RETURNS bigint
 LANGUAGE C VOLATILE PARALLEL UNSAFE

@@ -15,15 +15,18 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "postgres.h"
-
+#include "api.h"
 #include "api_selector.h"
 
 #include "catalog/pg_type.h"
+#include "compat.h"
 #include "fields.h"
+#include "object.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
+
+STORE_FUNCTION(store_matches);
 
 int
 sql_add_argument(SqlArguments *arguments, Oid type, Datum value)
@@ -178,4 +181,22 @@ selector_append_condition(const Selector *selector, StringInfo text,
 		append_label_term(&selector->labels[i], text, arguments);
 	for (int i = 0; i < selector->n_fields; i++)
 		append_field_term(&selector->fields[i], text, arguments);
+}
+
+/*
+ * The other way to use a selector: on an object at hand.
+ */
+Datum
+store_matches(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *object;
+	Selector   *selector = selector_parse(api_optional_text(fcinfo, 1),
+										  api_optional_text(fcinfo, 2));
+	ResourceKey key;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	object = PG_GETARG_JSONB_P(0);
+	object_check(object, &key);
+	PG_RETURN_BOOL(selector_matches(selector, &key, object));
 }

@@ -100,6 +100,30 @@ FROM (VALUES
 SELECT pg_temp.names('app', 'spec.node=n1'), pg_temp.names('app=web', 'metadata.name!=a', 'ns1'),
 	pg_temp.names('app=web', namespace => 'ns2'), pg_temp.names('!app', namespace => 'ns2');
 
+-- on an object at hand they select the same
+SELECT count(*) AS selectors, count(*) FILTER (WHERE listed IS DISTINCT FROM matched) AS different
+FROM (VALUES
+	('app=web', NULL), ('app!=web', NULL), ('app in (web,db)', NULL), ('app notin (web,db)', NULL),
+	('app', NULL), ('!app', NULL), ('app=web,app=db', NULL), ('x.io/on=', NULL), ('app=', NULL),
+	('app in (,web)', NULL), ('in in (notin)', NULL), ('', NULL), ('tier,!x.io/on', NULL),
+	(NULL, 'metadata.name=a'), (NULL, 'metadata.name!=a'), (NULL, 'metadata.namespace='),
+	(NULL, 'metadata.namespace!='), (NULL, 'metadata.namespace!=ns1'), (NULL, 'spec.node=n1'),
+	(NULL, 'spec.node!=n1'), (NULL, 'spec.node='), (NULL, 'spec.node!='), (NULL, 'spec.n=1.0'),
+	(NULL, 'spec.ok=true'), (NULL, 'spec.ok!=true'), (NULL, 'spec.deep.er=z'),
+	(NULL, 'spec.deep={"er": "z"}'), (NULL, 'spec.list.0=x'), (NULL, 'spec.list.00=x'),
+	(NULL, 'spec.list.2='), (NULL, 'spec.list.1x=y'), (NULL, 'spec.list=["x"\, "y"]'),
+	(NULL, 'spec.node.x='), (NULL, 'spec.list.99999999999='), (NULL, 'kind=Widget'),
+	('app', 'spec.node=n1')
+) AS s(labels, fields), LATERAL (
+	SELECT (SELECT array_agg(l #>> '{metadata,name}' ORDER BY l #>> '{metadata,name}')
+			FROM store.list('Widget', label_selector => s.labels,
+				field_selector => s.fields) l) AS listed,
+		(SELECT array_agg(name ORDER BY name) FROM store.resources
+			WHERE kind = 'Widget' AND store.matches(object, s.labels, s.fields)) AS matched) AS r;
+SELECT store.matches(NULL), store.matches('{"apiVersion": "v1", "kind": "Pod",
+	"metadata": {"name": "x"}}', '!a');
+SELECT store.matches('{}');
+
 --
 -- The index serves them
 --
