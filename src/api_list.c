@@ -354,10 +354,13 @@ push_items(JsonbParseState **state, SPITupleTable *rows, uint64 n_items)
 	for (uint64 i = 0; i < n_items; i++)
 	{
 		bool		isnull;
-		Jsonb	   *object = DatumGetJsonbP(SPI_getbinval(rows->vals[i], rows->tupdesc,
-														  1, &isnull));
+		Datum		item = SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &isnull);
+		Jsonb	   *object;
 		JsonbValue	value;
 
+		if (isnull)
+			elog(ERROR, "history has a version without its object");
+		object = DatumGetJsonbP(item);
 		value.type = jbvBinary;
 		value.val.binary.data = &object->root;
 		value.val.binary.len = VARSIZE(object) - VARHDRSZ;
@@ -430,8 +433,10 @@ check_floor(const PageRequest *request, uint64 floor)
 	if (!request->is_past || (uint64) request->pinned >= floor)
 		return;
 	if (!request->after)
+	{
 		api_check_floor(request->pinned, floor);
-
+		return;
+	}
 	fresh.index = 0;
 	fresh.remaining = -1;
 	ereport(ERROR,

@@ -223,6 +223,12 @@ GROUP BY r.state;
 SELECT r.state FROM unnest(ARRAY['A', '=', ' ', '.']) AS more,
 	pg_temp.refusal(format('SELECT store.list_page(''Leaf'', continue => %L)',
 		:'token' || more)) AS r;
+SELECT r.state, count(*)
+FROM regexp_split_to_table(
+	'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_', '') AS last,
+	pg_temp.refusal(format('SELECT store.list_page(''Leaf'', continue => %L)',
+		left(:'token', -1) || last)) AS r
+GROUP BY r.state ORDER BY r.state;
 SELECT r.state, r.detail FROM pg_temp.refusal(format(
 	'SELECT store.list_page(''Leaf'', continue => %L)', repeat('A', 100000))) AS r;
 
