@@ -45,13 +45,16 @@ COMMENT ON TABLE store.raft_log_2 IS 'segment of the Raft log';
 COMMENT ON TABLE store.raft_log_3 IS 'segment of the Raft log';
 
 -- How far the state machine has applied the log: one row a batch, the highest
--- counts.  Two tables in turn, each emptied by TRUNCATE, never updated.
-CREATE TABLE store.raft_applied_0 (index bigint NOT NULL)
+-- counts.  With it the floor of the history as of that index.  Two tables in
+-- turn, each emptied by TRUNCATE, never updated.
+CREATE TABLE store.raft_applied_0 (index bigint PRIMARY KEY, floor bigint NOT NULL)
 	WITH (autovacuum_enabled = off);
-CREATE TABLE store.raft_applied_1 (index bigint NOT NULL)
+CREATE TABLE store.raft_applied_1 (index bigint PRIMARY KEY, floor bigint NOT NULL)
 	WITH (autovacuum_enabled = off);
-COMMENT ON TABLE store.raft_applied_0 IS 'applied position of the Raft log';
-COMMENT ON TABLE store.raft_applied_1 IS 'applied position of the Raft log';
+COMMENT ON TABLE store.raft_applied_0 IS
+	'applied position of the Raft log, and the floor of the history there';
+COMMENT ON TABLE store.raft_applied_1 IS
+	'applied position of the Raft log, and the floor of the history there';
 
 ------------------------------------------------------------------------------
 -- The state machine: resources and events.  Written by the apply worker.
@@ -69,10 +72,25 @@ CREATE TABLE store.resources
 	create_revision bigint NOT NULL,
 	resource_version bigint NOT NULL,
 	generation bigint NOT NULL,
-	CONSTRAINT resources_key
-		UNIQUE NULLS NOT DISTINCT (api_group, version, kind, namespace, name)
+	labels jsonb,
+	expires_at timestamptz
 )
 WITH (fillfactor = 70);
+-- an index and no constraint, because lists begin with what has no namespace
+CREATE UNIQUE INDEX resources_key ON store.resources
+	(api_group, version, kind, namespace NULLS FIRST, name) NULLS NOT DISTINCT;
+-- Serves label selectors: containment and existence of keys, which is why it is
+-- jsonb_ops.  A change that leaves labels alone stays HOT.  What waits in the
+-- pending list is read by every scan, so the list is short.
+CREATE INDEX resources_labels ON store.resources USING gin (labels)
+	WITH (gin_pending_list_limit = 256);
+-- what has a time to live, for the leader to find what is due
+CREATE INDEX resources_expiry ON store.resources (expires_at)
+	WHERE expires_at IS NOT NULL;
+COMMENT ON COLUMN store.resources.labels IS
+	'metadata.labels of the object, null if there are none; for indexes';
+COMMENT ON COLUMN store.resources.expires_at IS
+	'when the time to live ends, null if it does not; deleted soon after';
 COMMENT ON TABLE store.resources IS
 	'every resource at this node''s applied index; written by store.put() and its kin';
 
@@ -89,10 +107,48 @@ CREATE TABLE store.events
 	reason text COLLATE "C" NOT NULL,
 	at timestamptz NOT NULL,
 	ordinal integer NOT NULL,
+	previous jsonb,
+	previous_version bigint,
 	PRIMARY KEY (resource_version, ordinal)
 );
 COMMENT ON TABLE store.events IS
 	'the retained history: each committed change, in the order of the Raft log';
+COMMENT ON COLUMN store.events.object IS
+	'the object after the change; for DELETED its last state';
+COMMENT ON COLUMN store.events.at IS
+	'when the change was asked for, by the clock of that member';
+COMMENT ON COLUMN store.events.ordinal IS
+	'position of the change among the operations of one transaction, from 0';
+COMMENT ON COLUMN store.events.previous IS
+	'the object before the change, null if there was none';
+COMMENT ON COLUMN store.events.previous_version IS
+	'the resource_version of the object before the change';
+
+-- The rows are in segments used in rotation; see src/history.h.  At index X
+-- existed what is in store.resources with resource_version <= X, and what is
+-- previous in the events with previous_version <= X < resource_version.  The
+-- second index finds these in the order of keys.
+DO $$
+DECLARE
+	segment text;
+BEGIN
+	FOR i IN 0 .. 7 LOOP
+		segment := pg_catalog.format('store.events_%s', i);
+		EXECUTE pg_catalog.format(
+			'CREATE TABLE %s (PRIMARY KEY (resource_version, ordinal))'
+			' INHERITS (store.events) WITH (autovacuum_vacuum_insert_threshold = -1,'
+			' toast.autovacuum_vacuum_insert_threshold = -1, toast_tuple_target = 4080)',
+			segment);
+		EXECUTE pg_catalog.format(
+			'CREATE INDEX events_%s_key ON %s'
+			' (api_group, version, kind, namespace NULLS FIRST, name,'
+			' resource_version, previous_version)',
+			i, segment);
+		EXECUTE pg_catalog.format('COMMENT ON TABLE %s IS %L', segment,
+			'segment of the history; read store.events instead');
+	END LOOP;
+END
+$$;
 
 ------------------------------------------------------------------------------
 -- Writes.  Each is one entry of the Raft log, durable on a majority before the
@@ -162,7 +218,7 @@ RETURNS store.result
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'store_patch';
 COMMENT ON FUNCTION store.patch IS
-	'change parts of a resource (merge: RFC 7396)';
+	'change parts of a resource (merge: RFC 7396, json: RFC 6902)';
 
 CREATE FUNCTION store."delete"
 (
@@ -180,6 +236,21 @@ AS 'MODULE_PATHNAME', 'store_delete';
 COMMENT ON FUNCTION store."delete" IS
 	'delete a resource, or mark it as terminating while it has finalizers';
 
+CREATE FUNCTION store.txn
+(
+	compares jsonb,
+	success jsonb,
+	failure jsonb DEFAULT '[]',
+	reason text DEFAULT 'operator',
+	OUT succeeded boolean,
+	OUT resource_version bigint,
+	OUT results jsonb
+)
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_txn';
+COMMENT ON FUNCTION store.txn IS
+	'if all compares hold, do the operations of success, else those of failure: all or nothing';
+
 ------------------------------------------------------------------------------
 -- Reads
 ------------------------------------------------------------------------------
@@ -196,7 +267,8 @@ RETURNS jsonb
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'store_get';
 COMMENT ON FUNCTION store.get IS
-	'a resource, or null; linearizable unless store.read_consistency is local';
+	'a resource, or null, now or as it was at a resource version;'
+	' linearizable unless store.read_consistency is local';
 
 CREATE FUNCTION store.list
 (
@@ -211,6 +283,36 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'store_list';
 COMMENT ON FUNCTION store.list IS
 	'resources of a kind in the order of their keys; a null namespace means all';
+
+CREATE FUNCTION store.list_page
+(
+	kind text,
+	namespace text DEFAULT NULL,
+	api_version text DEFAULT 'v1',
+	label_selector text DEFAULT NULL,
+	field_selector text DEFAULT NULL,
+	"limit" integer DEFAULT NULL,
+	continue text DEFAULT NULL,
+	resource_version bigint DEFAULT NULL,
+	resource_version_match text DEFAULT NULL
+)
+RETURNS jsonb
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_list_page';
+COMMENT ON FUNCTION store.list_page IS
+	'a page of a list, as a Kubernetes List; the list is that of one index, now or in the past';
+
+CREATE FUNCTION store.matches
+(
+	object jsonb,
+	label_selector text DEFAULT NULL,
+	field_selector text DEFAULT NULL
+)
+RETURNS boolean
+LANGUAGE C IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'store_matches';
+COMMENT ON FUNCTION store.matches IS
+	'would store.list() with these selectors return this object?';
 
 CREATE FUNCTION store.barrier()
 RETURNS bigint
@@ -229,6 +331,13 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'store_wait_for';
 COMMENT ON FUNCTION store.wait_for IS
 	'wait until this node has applied a resource version; returns how far it is';
+
+CREATE FUNCTION store.compact(resource_version bigint)
+RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_compact';
+COMMENT ON FUNCTION store.compact IS
+	'forget the history below a resource version, on every node; returns where it begins now';
 
 ------------------------------------------------------------------------------
 -- Cluster
@@ -357,7 +466,8 @@ DECLARE
 BEGIN
 	FOREACH name IN ARRAY ARRAY['resources', 'events', 'raft_state',
 		'raft_log_0', 'raft_log_1', 'raft_log_2', 'raft_log_3',
-		'raft_applied_0', 'raft_applied_1']
+		'raft_applied_0', 'raft_applied_1', 'events_0', 'events_1', 'events_2', 'events_3',
+		'events_4', 'events_5', 'events_6', 'events_7']
 	LOOP
 		EXECUTE pg_catalog.format(
 			'CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON store.%I'

@@ -10,6 +10,7 @@
 #include "api.h"
 
 #include "access/xlog.h"
+#include "history.h"
 #include "miscadmin.h"
 #include "request.h"
 #include "status.h"
@@ -17,6 +18,7 @@
 #include "storage/lock.h"
 #include "table.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 
 /*
  * A session that holds a lock against writers and then waits for the apply
@@ -28,20 +30,19 @@ check_own_locks(const char *function)
 	static const LOCKMODE modes[] = {
 		ShareLock, ShareRowExclusiveLock, ExclusiveLock, AccessExclusiveLock
 	};
-	static const char *const tables[] = {"resources", "events"};
-
-	for (int t = 0; t < lengthof(tables); t++)
+	for (int t = -2; t < HISTORY_SEGMENTS; t++)
 	{
+		const char *table = t == -2 ? "resources" : t == -1 ? "events" : history_segment_name(t);
 		LOCKTAG		tag;
 
-		SET_LOCKTAG_RELATION(tag, MyDatabaseId, table_oid(tables[t]));
+		SET_LOCKTAG_RELATION(tag, MyDatabaseId, table_oid(table));
 		for (int m = 0; m < lengthof(modes); m++)
 		{
 			if (LockHeldByMe(&tag, modes[m]))
 				ereport(ERROR,
 						(errcode(ERRCODE_OBJECT_IN_USE),
 						 errmsg("cannot call %s while this transaction holds a lock on store.%s",
-								function, tables[t]),
+								function, table),
 						 errdetail("The lock keeps the apply worker from making the change this call would wait for."),
 						 errhint("End the transaction first.")));
 		}
@@ -98,6 +99,68 @@ api_begin_read(void)
 				 errhint("Set store.read_consistency to local, or read on a member.")));
 	check_own_locks("a linearizable read");
 	(void) api_barrier();
+}
+
+void
+api_wait_applied(int64 index, long timeout_ms)
+{
+	if (!request_wait_applied((uint64) index, timeout_ms))
+		ereport(ERROR,
+				(errcode(ERRCODE_STORE_TOO_NEW),
+				 errmsg("this node has not reached resource version " INT64_FORMAT, index),
+				 errdetail("It has applied up to " UINT64_FORMAT ".",
+						   pg_atomic_read_u64(&progress->applied_index)),
+				 errhint("Try again, or wait longer.")));
+}
+
+/*
+ * A standby has no progress of its own to wait for, but its tables say how far
+ * they are; so they are asked first.
+ */
+Snapshot
+api_snapshot_at(int64 index, MachinePosition *position)
+{
+	Snapshot	snapshot;
+
+	api_begin_read();
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	*position = machine_position(snapshot);
+	if (position->index >= (uint64) index)
+		return snapshot;
+
+	UnregisterSnapshot(snapshot);
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_STORE_TOO_NEW),
+				 errmsg("this standby has not reached resource version " INT64_FORMAT, index),
+				 errdetail("It has replayed up to " UINT64_FORMAT ".", position->index),
+				 errhint("Try again later.")));
+	check_own_locks("a read at a later resource version");
+	api_wait_applied(index, store_request_timeout);
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	*position = machine_position(snapshot);
+	return snapshot;
+}
+
+uint64
+api_floor(void)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	MachinePosition position = machine_position(snapshot);
+
+	UnregisterSnapshot(snapshot);
+	return position.floor;
+}
+
+void
+api_check_floor(int64 index, uint64 floor)
+{
+	if ((uint64) index < floor)
+		ereport(ERROR,
+				(errcode(ERRCODE_STORE_GONE),
+				 errmsg("resource version " INT64_FORMAT " is too old", index),
+				 errdetail("The history begins at " UINT64_FORMAT ".", floor),
+				 errhint("Read the newest state.")));
 }
 
 char *

@@ -10,6 +10,8 @@
 
 #include "store.h"
 #include "fmgr.h"
+#include "machine.h"
+#include "utils/snapshot.h"
 #include "utils/timestamp.h"
 
 /*
@@ -29,6 +31,27 @@ extern uint64 api_barrier(void);
 
 /* The barrier, if store.read_consistency asks for it. */
 extern void api_begin_read(void);
+
+/*
+ * Sleep until this node has applied an index, or ERROR RS504 after timeout_ms.
+ */
+extern void api_wait_applied(int64 index, long timeout_ms);
+
+/*
+ * Begin to read at an index: a barrier as above, then wait for the index, and
+ * take a snapshot that has it.  The snapshot is registered; *position says
+ * where the tables are in it.  Does not judge whether the index is below the
+ * floor.
+ */
+extern Snapshot api_snapshot_at(int64 index, MachinePosition *position);
+
+/*
+ * ERROR RS410 if the history begins above the index.  Call it with the floor
+ * of the snapshot before reading, and with api_floor() after it: segments that
+ * were emptied meanwhile look empty to the snapshot, too.
+ */
+extern void api_check_floor(int64 index, uint64 floor);
+extern uint64 api_floor(void);
 
 /* An argument that must not be null, or ERROR. */
 extern char *api_text_argument(FunctionCallInfo fcinfo, int argno, const char *name);

@@ -73,9 +73,28 @@ store_found(PG_FUNCTION_ARGS)
  * ------------------------------------------------------------------------
  */
 
+/* The jsonb in a command, or in those of a transaction. */
+static const char *
+check_bodies(const Command *command)
+{
+	const char *problem = NULL;
+	Size		position = 0;
+	Command		part;
+
+	if (command->op != COMMAND_TXN)
+		return command->body == NULL ? NULL :
+			jsonb_bytes_check((char *) command->body, VARSIZE(command->body));
+	while (problem == NULL && txn_next(command, &position, &part))
+		problem = check_bodies(&part);
+	return problem;
+}
+
 /*
  * A message from another member.  All of it is checked here, in the session
  * of whoever sent it, so that the raft worker meets only what it can digest.
+ * A leader that was upgraded before us may have committed commands of a newer
+ * version: they enter our log unread, and wait there for our own upgrade.  But
+ * as a leader we propose nothing that we could not apply.
  */
 static void
 check_message(const char *data, Size length)
@@ -91,9 +110,12 @@ check_message(const char *data, Size length)
 
 		if (entry->kind == ENTRY_COMMAND)
 		{
+			if (message.header.kind == MESSAGE_RAFT &&
+				command_version(entry->data, entry->length) > COMMAND_VERSION)
+				continue;
 			problem = command_decode(entry->data, entry->length, &command);
-			if (problem == NULL && command.body != NULL)
-				problem = jsonb_bytes_check((char *) command.body, VARSIZE(command.body));
+			if (problem == NULL)
+				problem = check_bodies(&command);
 		}
 		else if (entry->kind == ENTRY_MEMBERSHIP)
 			problem = membership_decode(entry->data, entry->length, &membership);

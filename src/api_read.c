@@ -12,6 +12,7 @@
  *-------------------------------------------------------------------------
  */
 #include "api.h"
+#include "api_selector.h"
 
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -51,6 +52,25 @@ static KeyQuery get_namespaced = {
 static KeyQuery get_cluster_scoped = {
 	KEY_PREFIX " AND name OPERATOR(pg_catalog.=) $4 AND namespace IS NULL", 4
 };
+
+/* The first change after index $6; $5 is the namespace in both. */
+#define CHANGED_PREFIX \
+	"SELECT previous FROM store.events" \
+	" WHERE api_group OPERATOR(pg_catalog.=) $1" \
+	" AND version OPERATOR(pg_catalog.=) $2" \
+	" AND kind OPERATOR(pg_catalog.=) $3" \
+	" AND name OPERATOR(pg_catalog.=) $4" \
+	" AND resource_version OPERATOR(pg_catalog.>) $6"
+#define CHANGED_ORDER \
+	" ORDER BY resource_version USING OPERATOR(pg_catalog.<)," \
+	" ordinal USING OPERATOR(pg_catalog.<) LIMIT 1"
+
+static KeyQuery changed_namespaced = {
+	CHANGED_PREFIX " AND namespace OPERATOR(pg_catalog.=) $5" CHANGED_ORDER, 6
+};
+static KeyQuery changed_cluster_scoped = {
+	CHANGED_PREFIX " AND namespace IS NULL" CHANGED_ORDER, 6
+};
 static KeyQuery list_namespace = {
 	KEY_PREFIX " AND namespace OPERATOR(pg_catalog.=) $4" KEY_ORDER, 4
 };
@@ -59,23 +79,22 @@ static KeyQuery list_all = {
 };
 
 /*
- * Run the query with a snapshot taken now.  Between SPI_connect() and
- * SPI_finish().
+ * Run the query, between SPI_connect() and SPI_finish().
  */
 static void
-run_query(KeyQuery *query, Datum *args)
+run_query(KeyQuery *query, Datum *args, Snapshot snapshot)
 {
 	if (query->plan == NULL)
 	{
-		Oid			types[] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+		Oid			types[] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID};
 
 		query->plan = SPI_prepare(query->text, query->n_args, types);
 		if (query->plan == NULL || SPI_keepplan(query->plan) != 0)
-			elog(ERROR, "could not prepare a query on store.resources");
+			elog(ERROR, "could not prepare a query on the store");
 	}
-	if (SPI_execute_snapshot(query->plan, args, NULL, GetLatestSnapshot(),
+	if (SPI_execute_snapshot(query->plan, args, NULL, snapshot,
 							 InvalidSnapshot, true, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read store.resources");
+		elog(ERROR, "could not read the store");
 }
 
 static void
@@ -86,39 +105,121 @@ key_arguments(const ResourceKey *key, Datum *args)
 	args[2] = CStringGetTextDatum(key->kind);
 }
 
+/*
+ * The object that a query finds, copied out of SPI.  False if there is no row;
+ * *isnull if the row has none.
+ */
+static bool
+fetch_object(KeyQuery *query, Datum *args, Snapshot snapshot, Datum *object, bool *isnull)
+{
+	run_query(query, args, snapshot);
+	if (SPI_processed == 0)
+		return false;
+	*object = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, isnull);
+	if (!*isnull)
+		*object = SPI_datumTransfer(*object, false, -1);
+	return true;
+}
+
+/*
+ * A resource as it was at an index: as it was before the first change after
+ * that, or, if nothing has changed since, as it is.
+ */
+static Datum
+get_at(const ResourceKey *key, Datum *args, int64 index, bool *isnull)
+{
+	MachinePosition position;
+	Snapshot	snapshot = api_snapshot_at(index, &position);
+	Datum		object = (Datum) 0;
+
+	api_check_floor(index, position.floor);
+	args[5] = Int64GetDatum(index);
+
+	SPI_connect();
+	*isnull = true;
+	if (!fetch_object(key->namespace ? &changed_namespaced : &changed_cluster_scoped,
+					  args, snapshot, &object, isnull))
+		(void) fetch_object(key->namespace ? &get_namespaced : &get_cluster_scoped,
+							args, snapshot, &object, isnull);
+	SPI_finish();
+	UnregisterSnapshot(snapshot);
+	api_check_floor(index, api_floor());
+	return object;
+}
+
+static Datum
+get_newest(const ResourceKey *key, Datum *args, bool *isnull)
+{
+	Datum		object = (Datum) 0;
+
+	api_begin_read();
+	SPI_connect();
+	*isnull = true;
+	(void) fetch_object(key->namespace ? &get_namespaced : &get_cluster_scoped,
+						args, GetLatestSnapshot(), &object, isnull);
+	SPI_finish();
+	return object;
+}
+
 Datum
 store_get(PG_FUNCTION_ARGS)
 {
 	ResourceKey key;
-	Datum		args[5];
-	Datum		object = (Datum) 0;
-	bool		isnull = true;
+	Datum		args[6] = {0};
+	Datum		object;
+	bool		isnull;
 	char	   *kind = api_text_argument(fcinfo, 0, "kind");
 	char	   *name = api_text_argument(fcinfo, 1, "name");
 
 	key_from_arguments(api_text_argument(fcinfo, 3, "api_version"), kind,
 					   api_optional_text(fcinfo, 2), name, &key);
-	if (!PG_ARGISNULL(4))
-		api_not_supported("reading the past (argument \"resource_version\")");
-	api_begin_read();
-
 	key_arguments(&key, args);
 	args[3] = CStringGetTextDatum(key.name);
-	if (key.namespace != NULL)
-		args[4] = CStringGetTextDatum(key.namespace);
+	args[4] = CStringGetTextDatum(key.namespace ? key.namespace : "");
 
-	SPI_connect();
-	run_query(key.namespace ? &get_namespaced : &get_cluster_scoped, args);
-	if (SPI_processed > 0)
+	if (PG_ARGISNULL(4))
+		object = get_newest(&key, args, &isnull);
+	else
 	{
-		object = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-		object = SPI_datumTransfer(object, false, -1);
+		if (PG_GETARG_INT64(4) < 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("argument \"resource_version\" must not be negative")));
+		object = get_at(&key, args, PG_GETARG_INT64(4), &isnull);
 	}
-	SPI_finish();
 
 	if (isnull)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(object);
+}
+
+/*
+ * The list that a selector makes is planned for its values, like a query that
+ * somebody typed.
+ */
+static void
+run_selected(const ResourceKey *key, const Selector *selector, Datum *key_args,
+			 Snapshot snapshot)
+{
+	SqlArguments *args = palloc0(sizeof(SqlArguments));
+	StringInfoData text;
+	SPIPlanPtr	plan;
+
+	initStringInfo(&text);
+	appendStringInfoString(&text, KEY_PREFIX);
+	for (int i = 0; i < 3; i++)
+		(void) sql_add_argument(args, TEXTOID, key_args[i]);
+	if (key->namespace != NULL)
+		appendStringInfo(&text, " AND namespace OPERATOR(pg_catalog.=) $%d",
+						 sql_add_argument(args, TEXTOID, key_args[3]));
+	selector_append_condition(selector, &text, args);
+	appendStringInfoString(&text, KEY_ORDER);
+
+	plan = SPI_prepare(text.data, args->n, args->types);
+	if (plan == NULL ||
+		SPI_execute_snapshot(plan, args->values, NULL, snapshot,
+							 InvalidSnapshot, true, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the store");
 }
 
 Datum
@@ -126,16 +227,14 @@ store_list(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result;
 	ResourceKey key;
+	Selector   *selector;
 	Datum		args[4];
 	char	   *kind = api_text_argument(fcinfo, 0, "kind");
 
 	/* Any name will do: the rest of the key is checked like everywhere else. */
 	key_from_arguments(api_text_argument(fcinfo, 2, "api_version"), kind,
 					   api_optional_text(fcinfo, 1), "any", &key);
-	if (!PG_ARGISNULL(3))
-		api_not_supported("selecting by label (argument \"label_selector\")");
-	if (!PG_ARGISNULL(4))
-		api_not_supported("selecting by field (argument \"field_selector\")");
+	selector = selector_parse(api_optional_text(fcinfo, 3), api_optional_text(fcinfo, 4));
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	result = (ReturnSetInfo *) fcinfo->resultinfo;
@@ -146,7 +245,10 @@ store_list(PG_FUNCTION_ARGS)
 		args[3] = CStringGetTextDatum(key.namespace);
 
 	SPI_connect();
-	run_query(key.namespace ? &list_namespace : &list_all, args);
+	if (selector != NULL)
+		run_selected(&key, selector, args, GetLatestSnapshot());
+	else
+		run_query(key.namespace ? &list_namespace : &list_all, args, GetLatestSnapshot());
 	for (uint64 i = 0; i < SPI_processed; i++)
 		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
 	SPI_finish();
@@ -178,12 +280,6 @@ store_wait_for(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(1))
 		timeout_ms = api_interval_ms(PG_GETARG_INTERVAL_P(1), "timeout");
 
-	if (!request_wait_applied((uint64) index, timeout_ms))
-		ereport(ERROR,
-				(errcode(ERRCODE_STORE_TOO_NEW),
-				 errmsg("this node has not reached resource version " INT64_FORMAT, index),
-				 errdetail("It has applied up to " UINT64_FORMAT ".",
-						   pg_atomic_read_u64(&progress->applied_index)),
-				 errhint("Try again, or wait longer.")));
+	api_wait_applied(index, timeout_ms);
 	PG_RETURN_INT64((int64) pg_atomic_read_u64(&progress->applied_index));
 }

@@ -53,18 +53,26 @@ put_text(Row *row, const char *value)
 }
 
 /*
- * The first problem there is, the most basic first.
+ * The problems there are, the most basic first: none of them may hide another.
  */
 static const char *
 problem(const NodeStatus *node)
 {
-	if (node->problem[0] != '\0')
-		return node->problem;
-	if (!node->running)
-		return "the raft worker is not running";
-	if (node->apply_problem[0] != '\0')
-		return node->apply_problem;
-	return node->notify_problem;
+	const char *problems[] = {
+		node->problem,
+		node->running ? "" : "the raft worker is not running",
+		node->apply_problem,
+		node->notify_problem
+	};
+	StringInfoData text;
+
+	initStringInfo(&text);
+	for (int i = 0; i < lengthof(problems); i++)
+	{
+		if (problems[i][0] != '\0')
+			appendStringInfo(&text, "%s%s", text.len > 0 ? "; " : "", problems[i]);
+	}
+	return text.data;
 }
 
 static const char *
@@ -101,7 +109,7 @@ store_node_status(PG_FUNCTION_ARGS)
 	put_index(&row, pg_atomic_read_u64(&progress->last_index));
 	put_index(&row, committed);
 	put_index(&row, applied);
-	put_index(&row, 0);
+	put_index(&row, pg_atomic_read_u64(&progress->floor));
 	put_index(&row, committed > applied ? committed - applied : 0);
 	put_text(&row, problem(node));
 	return HeapTupleGetDatum(heap_form_tuple(desc, row.values, row.isnull));

@@ -13,10 +13,11 @@
  *-------------------------------------------------------------------------
  */
 #include "api.h"
+#include "api_write.h"
 
 #include "access/detoast.h"
 #include "access/htup_details.h"
-#include "command.h"
+#include "common/int.h"
 #include "compat.h"
 #include "funcapi.h"
 #include "object.h"
@@ -32,11 +33,8 @@ STORE_FUNCTION(store_update);
 STORE_FUNCTION(store_patch);
 STORE_FUNCTION(store_delete);
 
-/*
- * The jsonb argument, not larger than store.max_object_size.
- */
-static Jsonb *
-body_argument(FunctionCallInfo fcinfo, int argno, const char *name)
+Jsonb *
+api_body_argument(FunctionCallInfo fcinfo, int argno, const char *name)
 {
 	Size		limit = (Size) store_max_object_size * 1024;
 	Size		size;
@@ -56,8 +54,8 @@ body_argument(FunctionCallInfo fcinfo, int argno, const char *name)
 	return PG_GETARG_JSONB_P(argno);
 }
 
-static Reason
-reason_argument(FunctionCallInfo fcinfo, int argno)
+Reason
+api_reason_argument(FunctionCallInfo fcinfo, int argno)
 {
 	char	   *name = api_text_argument(fcinfo, argno, "reason");
 	Reason		reason;
@@ -83,27 +81,36 @@ expected_argument(FunctionCallInfo fcinfo, int argno, Command *command)
 				 errmsg("argument \"expected\" must not be negative")));
 }
 
+/*
+ * Months count 30 days: how long a time to live is must not depend on when, or
+ * in which time zone, somebody asks.
+ */
 static void
-refuse_ttl(FunctionCallInfo fcinfo, int argno)
+ttl_argument(FunctionCallInfo fcinfo, int argno, Command *command)
 {
-	if (!PG_ARGISNULL(argno))
-		api_not_supported("time to live (argument \"ttl\")");
+	Interval   *interval;
+	int64		days;
+
+	if (PG_ARGISNULL(argno))
+		return;
+	interval = PG_GETARG_INTERVAL_P(argno);
+	days = (int64) interval->day + (int64) interval->month * DAYS_PER_MONTH;
+	command->has_ttl = true;
+	if (pg_mul_s64_overflow(days, USECS_PER_DAY, &command->ttl) ||
+		pg_add_s64_overflow(command->ttl, interval->time, &command->ttl) ||
+		command->ttl <= 0 ||
+		command->ttl >= END_TIMESTAMP - GetCurrentTimestamp())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"ttl\" is out of range"),
+				 errdetail("A time to live must be longer than nothing and end at a time that a timestamp can hold."),
+				 errhint("Leave it out to keep the resource for good.")));
 }
 
-/*
- * Send the command, wait until it is applied here, and return store.result.
- */
-static Datum
-perform(FunctionCallInfo fcinfo, Command *command)
+void
+api_submit(Command *command, Answer *answer)
 {
 	StringInfoData encoded;
-	Answer		answer;
-	TupleDesc	desc;
-	Datum		values[3];
-	bool		isnull[3] = {false, false, false};
-
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
 
 	command->version = COMMAND_VERSION;
 	command->time = GetCurrentTimestamp();
@@ -111,7 +118,23 @@ perform(FunctionCallInfo fcinfo, Command *command)
 
 	initStringInfo(&encoded);
 	command_encode(&encoded, command);
-	request_call(INBOX_WRITE, &command->request, encoded.data, encoded.len, &answer);
+	request_call(INBOX_WRITE, &command->request, encoded.data, encoded.len, answer);
+}
+
+/*
+ * Submit the command and return store.result.
+ */
+static Datum
+perform(FunctionCallInfo fcinfo, Command *command)
+{
+	Answer		answer;
+	TupleDesc	desc;
+	Datum		values[3];
+	bool		isnull[3] = {false, false, false};
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	api_submit(command, &answer);
 
 	values[0] = CStringGetTextDatum(outcome_op_name((OutcomeOp) answer.op));
 	values[1] = Int64GetDatum((int64) answer.index);
@@ -128,10 +151,10 @@ store_create(PG_FUNCTION_ARGS)
 	Command		command = {.op = COMMAND_CREATE};
 
 	api_check_write("store.create()");
-	command.body = body_argument(fcinfo, 0, "object");
+	command.body = api_body_argument(fcinfo, 0, "object");
 	object_check(command.body, &command.key);
-	command.reason = reason_argument(fcinfo, 1);
-	refuse_ttl(fcinfo, 2);
+	command.reason = api_reason_argument(fcinfo, 1);
+	ttl_argument(fcinfo, 2, &command);
 	return perform(fcinfo, &command);
 }
 
@@ -141,11 +164,11 @@ store_put(PG_FUNCTION_ARGS)
 	Command		command = {.op = COMMAND_PUT};
 
 	api_check_write("store.put()");
-	command.body = body_argument(fcinfo, 0, "object");
+	command.body = api_body_argument(fcinfo, 0, "object");
 	object_check(command.body, &command.key);
 	expected_argument(fcinfo, 1, &command);
-	command.reason = reason_argument(fcinfo, 2);
-	refuse_ttl(fcinfo, 3);
+	command.reason = api_reason_argument(fcinfo, 2);
+	ttl_argument(fcinfo, 3, &command);
 	return perform(fcinfo, &command);
 }
 
@@ -155,47 +178,59 @@ store_update(PG_FUNCTION_ARGS)
 	Command		command = {.op = COMMAND_UPDATE};
 
 	api_check_write("store.update()");
-	command.body = body_argument(fcinfo, 0, "object");
+	command.body = api_body_argument(fcinfo, 0, "object");
 	object_check(command.body, &command.key);
 	command.has_expected = object_resource_version(command.body, &command.expected);
-	command.reason = reason_argument(fcinfo, 1);
-	refuse_ttl(fcinfo, 2);
+	command.reason = api_reason_argument(fcinfo, 1);
+	ttl_argument(fcinfo, 2, &command);
 	return perform(fcinfo, &command);
 }
 
-static void
-check_patch_type(FunctionCallInfo fcinfo)
+bool
+api_patch_type(const char *name, PatchType *type)
 {
-	char	   *type = api_text_argument(fcinfo, 5, "type");
+	if (strcmp(name, "merge") == 0)
+		*type = PATCH_MERGE;
+	else if (strcmp(name, "json") == 0)
+		*type = PATCH_JSON;
+	else if (strcmp(name, "strategic") == 0 || strcmp(name, "apply") == 0)
+		api_not_supported(psprintf("patch type \"%s\"", name));
+	else
+		return false;
+	return true;
+}
 
-	if (strcmp(type, "merge") == 0)
-		return;
-	if (strcmp(type, "json") == 0 || strcmp(type, "strategic") == 0 ||
-		strcmp(type, "apply") == 0)
-		api_not_supported(psprintf("patch type \"%s\"", type));
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("unknown patch type \"%s\"", type),
-			 errhint("Patch types are merge, json, strategic and apply.")));
+static PatchType
+patch_type_argument(FunctionCallInfo fcinfo, int argno)
+{
+	char	   *name = api_text_argument(fcinfo, argno, "type");
+	PatchType	type;
+
+	if (!api_patch_type(name, &type))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unknown patch type \"%s\"", name),
+				 errhint("Patch types are merge, json, strategic and apply.")));
+	return type;
 }
 
 Datum
 store_patch(PG_FUNCTION_ARGS)
 {
-	Command		command = {.op = COMMAND_PATCH, .patch_type = PATCH_MERGE};
+	Command		command = {.op = COMMAND_PATCH};
 	char	   *kind;
 	char	   *name;
 
 	api_check_write("store.patch()");
 	kind = api_text_argument(fcinfo, 0, "kind");
 	name = api_text_argument(fcinfo, 1, "name");
-	command.body = body_argument(fcinfo, 2, "patch");
+	command.body = api_body_argument(fcinfo, 2, "patch");
 	key_from_arguments(api_text_argument(fcinfo, 4, "api_version"), kind,
 					   api_optional_text(fcinfo, 3), name, &command.key);
-	check_patch_type(fcinfo);
-	patch_check(command.body);
+	command.patch_type = patch_type_argument(fcinfo, 5);
+	patch_check(command.body, command.patch_type);
 	expected_argument(fcinfo, 6, &command);
-	command.reason = reason_argument(fcinfo, 7);
+	command.reason = api_reason_argument(fcinfo, 7);
 	if (!PG_ARGISNULL(8))
 		api_not_supported("ownership of fields (argument \"field_manager\")");
 	if (!PG_ARGISNULL(9) && PG_GETARG_BOOL(9))
@@ -223,6 +258,6 @@ store_delete(PG_FUNCTION_ARGS)
 		command.has_uid = true;
 		command.uid = *DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(uid)));
 	}
-	command.reason = reason_argument(fcinfo, 6);
+	command.reason = api_reason_argument(fcinfo, 6);
 	return perform(fcinfo, &command);
 }

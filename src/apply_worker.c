@@ -23,17 +23,26 @@
 #include "worker.h"
 
 #include "command.h"
+#include "expiry.h"
+#include "history.h"
+#include "log_tables.h"
 #include "machine.h"
 #include "membership.h"
 #include "message.h"
 #include "miscadmin.h"
-#include "log_tables.h"
 #include "request.h"
+#include "retention.h"
 #include "storage/ipc.h"
 #include "utils/memutils.h"
 
 #define BATCH_ENTRIES	1024
 #define BATCH_BYTES		(2 * 1024 * 1024)
+
+/*
+ * A batch ends early when what it made takes more than this: a small patch can
+ * make a large object.
+ */
+#define BATCH_MEMORY	(128 * 1024 * 1024)
 
 /* What to tell a backend once the batch has committed. */
 typedef struct PendingAnswer
@@ -56,6 +65,7 @@ static struct
 	PendingAnswer answers[BATCH_ENTRIES];
 	uint32		n_answers;
 	uint64		last_event;		/* of the batch; 0: none */
+	uint64		too_new;		/* the entry we were seen to stop at; 0: none */
 }			worker;
 
 static void
@@ -94,6 +104,40 @@ apply_command(const LogEntry *entry)
 	if (outcome.event != EVENT_NONE)
 		worker.last_event = entry->index;
 	keep_answer(&command.request, &outcome, entry->index);
+}
+
+/*
+ * How many of the entries this server knows the rules of.  Those of a newer
+ * version are not for it to judge: it stops in front of them, and whoever
+ * upgrades it finds everything as it was.
+ */
+static uint32
+count_understood(const LogEntry *entries, uint32 n)
+{
+	for (uint32 i = 0; i < n; i++)
+	{
+		if (entries[i].kind == ENTRY_COMMAND &&
+			command_version(entries[i].data, entries[i].length) > COMMAND_VERSION)
+			return i;
+	}
+	return n;
+}
+
+static void
+report_too_new(const LogEntry *entry)
+{
+	char		problem[256];
+
+	snprintf(problem, sizeof(problem),
+			 "log entry " UINT64_FORMAT " is of version %d, and this server applies up to version %d: upgrade the extension's library and restart the server",
+			 entry->index, command_version(entry->data, entry->length), COMMAND_VERSION);
+	status_set_problem(WORKER_APPLY, problem);
+	if (worker.too_new == entry->index)
+		return;
+	worker.too_new = entry->index;
+	ereport(WARNING,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("store stops applying: %s", problem)));
 }
 
 static void
@@ -136,7 +180,12 @@ send_answer(const PendingAnswer *pending)
 	else
 	{
 		answer.op = outcome->op;
-		if (outcome->after.object != NULL)
+		if (outcome->results != NULL)
+		{
+			answer.data = (char *) outcome->results;
+			answer.length = VARSIZE(outcome->results);
+		}
+		else if (outcome->after.object != NULL)
 		{
 			answer.index = outcome->after.resource_version;
 			answer.data = (char *) outcome->after.object;
@@ -151,6 +200,7 @@ publish(void)
 {
 	bool		new_term = (pg_atomic_read_u64(&progress->applied_term) != worker.applied_term);
 
+	pg_atomic_write_u64(&progress->floor, machine_floor());
 	for (uint32 i = 0; i < worker.n_answers; i++)
 		send_answer(&worker.answers[i]);
 
@@ -173,6 +223,7 @@ static bool
 apply_batch(void)
 {
 	uint64		committed = pg_atomic_read_u64(&progress->commit_index);
+	uint32		n_read;
 	uint32		n;
 
 	if (committed <= worker.applied)
@@ -182,18 +233,28 @@ apply_batch(void)
 
 	worker_begin("applying committed entries");
 	MemoryContextSwitchTo(worker.batch_context);
-	n = log_tables_read(worker.reader, worker.applied + 1, committed,
-					  BATCH_ENTRIES, BATCH_BYTES, worker.entries);
+	n_read = log_tables_read(worker.reader, worker.applied + 1, committed,
+							 BATCH_ENTRIES, BATCH_BYTES, worker.entries);
+	n = count_understood(worker.entries, n_read);
 	if (n > 0)
 	{
 		machine_begin(&worker.cluster_id);
 		for (uint32 i = 0; i < n; i++)
+		{
 			apply_entry(&worker.entries[i]);
+			if (MemoryContextMemAllocated(worker.batch_context, true) > BATCH_MEMORY)
+				n = i + 1;
+		}
 		machine_end(worker.entries[n - 1].index);
 	}
 	worker_commit();
 	if (n == 0)
+	{
+		if (n_read > 0)
+			report_too_new(&worker.entries[0]);
+		MemoryContextReset(worker.batch_context);
 		return false;
+	}
 
 	worker.applied = worker.entries[n - 1].index;
 	worker.applied_term = worker.entries[n - 1].term;
@@ -207,10 +268,14 @@ static void
 open_machine(void)
 {
 	RaftState  *state = palloc0(sizeof(RaftState));
+	MachinePosition position;
 
 	worker_begin("opening the state machine");
 	log_tables_read_state(state);
-	worker.applied = machine_applied_index();
+	position = machine_open();
+	history_open();
+	expiry_open();
+	worker.applied = position.index;
 	worker.last_event = machine_last_event();
 	worker_commit();
 
@@ -220,6 +285,7 @@ open_machine(void)
 	pfree(state);
 
 	pg_atomic_fetch_add_u64(&progress->apply_lives, 1);
+	pg_atomic_write_u64(&progress->floor, position.floor);
 	pg_atomic_write_u64(&progress->applied_index, worker.applied);
 	pg_atomic_write_u64(&progress->last_event, worker.last_event);
 }
@@ -237,6 +303,18 @@ report_failure(int code, Datum arg)
 	status_set_problem(WORKER_APPLY, problem);
 }
 
+/* Until whatever is due first; -1: nothing is. */
+static long
+nap(void)
+{
+	long		retention = retention_nap();
+	long		expiry = expiry_nap();
+
+	if (retention < 0 || expiry < 0)
+		return Max(retention, expiry);
+	return Min(retention, expiry);
+}
+
 void
 store_apply_main(Datum arg)
 {
@@ -251,8 +329,13 @@ store_apply_main(Datum arg)
 												 ALLOCSET_DEFAULT_SIZES);
 	for (;;)
 	{
+		bool		active;
+
 		worker_check();
-		if (!apply_batch())
-			worker_sleep(-1);
+		active = apply_batch();
+		retention_tend(active);
+		expiry_tend();
+		if (!active)
+			worker_sleep(nap());
 	}
 }

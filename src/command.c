@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * command.c
- *	  A change to one resource as bytes.
+ *	  A change to resources as bytes.
  *
  * The bytes are kept in the log and cross the network, so decoding trusts
  * none of them.  A command has one encoding: whatever is left over, unknown or
@@ -21,7 +21,9 @@
 #define COMMAND_HAS_EXPECTED	0x01
 #define COMMAND_HAS_UID			0x02
 #define COMMAND_HAS_NAMESPACE	0x04
-#define COMMAND_FLAGS			0x07
+#define COMMAND_HAS_TTL			0x08
+#define COMMAND_MUST_EXIST		0x10
+#define COMMAND_MUST_NOT_EXIST	0x20
 
 /* The strings of the key, in this order. */
 enum
@@ -54,9 +56,35 @@ typedef struct CommandHeader
 	uint32		body_length;	/* with varlena header; 0 if none */
 	uint16		flags;
 	uint16		key_length[KEY_PARTS];	/* without the NUL */
+
+	/* since version 2 */
+	int64		argument;		/* of HAS_TTL the ttl, of COMPACT the revision */
 } CommandHeader;
 
-StaticAssertDecl(sizeof(CommandHeader) == 72, "CommandHeader must not be padded");
+StaticAssertDecl(sizeof(CommandHeader) == 80, "CommandHeader must not be padded");
+
+/* What every version begins with; the request id is in it. */
+#define REQUEST_END	offsetof(CommandHeader, time)
+
+/* What the bytes of each version may say. */
+static const struct
+{
+	Size		header_size;
+	int			last_op;
+	int			last_patch_type;
+	uint16		flags;
+}			versions[COMMAND_VERSION + 1] =
+{
+	[1] = {offsetof(CommandHeader, argument), COMMAND_DELETE, PATCH_MERGE, 0x07},
+	[2] = {sizeof(CommandHeader), COMMAND_COMPARE, PATCH_JSON, 0x3F},
+};
+
+/* How a part of a transaction begins; the command follows, padded with zeros. */
+typedef struct PartHeader
+{
+	uint32		length;			/* of the command, without padding */
+	uint32		unused;			/* 0 */
+} PartHeader;
 
 static const char *const reason_names[] =
 {
@@ -67,27 +95,62 @@ static const char *const reason_names[] =
 	[REASON_SCHEDULER] = "scheduler",
 };
 
-/* Which body and which patch type belong to which operation. */
-static const char *
-check_shape(uint8 version, int op, int patch_type, int reason, bool has_body)
+static bool
+has_body(int op)
 {
-	if (version == 0)
-		return "command has no version";
-	if (version > COMMAND_VERSION)
-		return "command is of a newer version than this server understands";
-	if (op < COMMAND_CREATE || op > COMMAND_DELETE)
+	return op == COMMAND_CREATE || op == COMMAND_PUT || op == COMMAND_UPDATE ||
+		op == COMMAND_PATCH;
+}
+
+static bool
+has_key(int op)
+{
+	return op != COMMAND_TXN && op != COMMAND_COMPACT;
+}
+
+/*
+ * What belongs to which operation: a body, a patch type, flags.
+ */
+static const char *
+check_shape(const CommandHeader *header)
+{
+	const uint16 wants = COMMAND_HAS_EXPECTED | COMMAND_HAS_UID |
+		COMMAND_MUST_EXIST | COMMAND_MUST_NOT_EXIST;
+	int			op = header->op;
+	uint16		flags = header->flags;
+
+	if (op < COMMAND_CREATE || op > versions[header->version].last_op)
 		return "unknown operation in command";
-	if (patch_type != (op == COMMAND_PATCH ? PATCH_MERGE : PATCH_NONE))
+	if (op == COMMAND_PATCH ?
+		header->patch_type < PATCH_MERGE ||
+		header->patch_type > versions[header->version].last_patch_type :
+		header->patch_type != PATCH_NONE)
 		return "unknown patch type in command";
-	if (reason < 0 || reason >= lengthof(reason_names))
+	if (header->reason >= lengthof(reason_names))
 		return "unknown reason in command";
-	if (has_body != (op != COMMAND_DELETE))
+	if ((header->body_length != 0) != (has_body(op) || op == COMMAND_TXN))
 		return "command without a body, or with a body too much";
+
+	if (flags & ~versions[header->version].flags)
+		return "unknown flags in command";
+	if (!has_key(op) && flags != 0)
+		return "unexpected flags in command";
+	if (op == COMMAND_COMPARE ?
+		(flags & wants) == 0 || (flags & wants & ((flags & wants) - 1)) != 0 :
+		(flags & (COMMAND_MUST_EXIST | COMMAND_MUST_NOT_EXIST)) != 0)
+		return "unexpected condition in command";
+	if (flags & COMMAND_HAS_TTL)
+	{
+		if (!has_body(op) || op == COMMAND_PATCH || header->argument <= 0)
+			return "unexpected time to live in command";
+	}
+	else if (op == COMMAND_COMPACT ? header->argument < 0 : header->argument != 0)
+		return "unexpected argument in command";
 	return NULL;
 }
 
 static const char *
-check_key(const ResourceKey *key)
+check_key(const ResourceKey *key, int op)
 {
 	const char *parts[KEY_PARTS];
 	int			i;
@@ -105,7 +168,9 @@ check_key(const ResourceKey *key)
 		if (parts[i] == NULL)
 			continue;
 		length = strlen(parts[i]);
-		if (length == 0 && i != KEY_API_GROUP)
+		if (!has_key(op) && length != 0)
+			return "unexpected key in command";
+		if (has_key(op) && length == 0 && i != KEY_API_GROUP)
 			return "empty name in command";
 		if (pg_encoding_verifymbstr(PG_UTF8, parts[i], length) != length)
 			return "invalid UTF-8 in command";
@@ -113,69 +178,122 @@ check_key(const ResourceKey *key)
 	return NULL;
 }
 
+static void
+make_header(const Command *command, CommandHeader *header)
+{
+	memset(header, 0, sizeof(*header));
+	header->version = command->version;
+	header->op = command->op;
+	header->patch_type = command->patch_type;
+	header->reason = command->reason;
+	header->slot = command->request.slot;
+	header->origin = command->request.origin;
+	header->sequence = command->request.sequence;
+	header->time = command->time;
+	if (command->has_expected)
+	{
+		header->flags |= COMMAND_HAS_EXPECTED;
+		header->expected = command->expected;
+	}
+	if (command->has_uid)
+	{
+		header->flags |= COMMAND_HAS_UID;
+		memcpy(header->uid, command->uid.data, UUID_LEN);
+	}
+	if (command->key.namespace)
+		header->flags |= COMMAND_HAS_NAMESPACE;
+	if (command->has_ttl)
+	{
+		header->flags |= COMMAND_HAS_TTL;
+		header->argument = command->ttl;
+	}
+	if (command->existence == EXISTENCE_REQUIRED)
+		header->flags |= COMMAND_MUST_EXIST;
+	else if (command->existence == EXISTENCE_REFUSED)
+		header->flags |= COMMAND_MUST_NOT_EXIST;
+	if (command->op == COMMAND_COMPACT)
+		header->argument = command->revision;
+	if (command->body)
+		header->body_length = VARSIZE(command->body);
+	else if (command->op == COMMAND_TXN)
+		header->body_length = command->parts.length + sizeof(uint32) * 4;
+}
+
+/* Bytes of a fixed alignment, relative to where the command starts. */
+static void
+pad(StringInfo buf, int start, int alignment)
+{
+	while ((buf->len - start) % alignment != 0)
+		appendStringInfoChar(buf, '\0');
+}
+
 void
 command_encode(StringInfo buf, const Command *command)
 {
 	CommandHeader header;
 	const char *parts[KEY_PARTS];
-	const char *problem;
+	const char *problem = NULL;
 	int			start = buf->len;
 	int			i;
 
 	parts[KEY_API_GROUP] = command->key.api_group;
 	parts[KEY_VERSION] = command->key.version;
 	parts[KEY_KIND] = command->key.kind;
-	parts[KEY_NAMESPACE] = command->key.namespace ? command->key.namespace : "";
+	parts[KEY_NAMESPACE] = command->key.namespace;
 	parts[KEY_NAME] = command->key.name;
 
-	problem = check_shape(command->version, command->op, command->patch_type,
-						  command->reason, command->body != NULL);
+	if (command->version == 0 || command->version > COMMAND_VERSION)
+		problem = "unknown version of command";
 	if (problem == NULL)
-		problem = check_key(&command->key);
+	{
+		make_header(command, &header);
+		problem = check_shape(&header);
+	}
+	if (problem == NULL)
+		problem = check_key(&command->key, command->op);
 	if (problem)
 		elog(ERROR, "%s", problem);
 
-	memset(&header, 0, sizeof(header));
-	header.version = command->version;
-	header.op = command->op;
-	header.patch_type = command->patch_type;
-	header.reason = command->reason;
-	header.slot = command->request.slot;
-	header.origin = command->request.origin;
-	header.sequence = command->request.sequence;
-	header.time = command->time;
-	if (command->has_expected)
-	{
-		header.flags |= COMMAND_HAS_EXPECTED;
-		header.expected = command->expected;
-	}
-	if (command->has_uid)
-	{
-		header.flags |= COMMAND_HAS_UID;
-		memcpy(header.uid, command->uid.data, UUID_LEN);
-	}
-	if (command->key.namespace)
-		header.flags |= COMMAND_HAS_NAMESPACE;
-	if (command->body)
-		header.body_length = VARSIZE(command->body);
 	for (i = 0; i < KEY_PARTS; i++)
 	{
-		Size		length = strlen(parts[i]);
+		Size		length = parts[i] ? strlen(parts[i]) : 0;
 
 		if (length > PG_UINT16_MAX)
 			elog(ERROR, "key of command is too long");
 		header.key_length[i] = length;
 	}
 
-	appendBinaryStringInfo(buf, (char *) &header, sizeof(header));
+	appendBinaryStringInfo(buf, (char *) &header, versions[header.version].header_size);
 	for (i = 0; i < KEY_PARTS; i++)
-		appendBinaryStringInfo(buf, parts[i], header.key_length[i] + 1);
+		appendBinaryStringInfo(buf, parts[i] ? parts[i] : "", header.key_length[i] + 1);
 	if (command->body)
 	{
-		while ((buf->len - start) % ALIGNOF_INT != 0)
-			appendStringInfoChar(buf, '\0');
+		pad(buf, start, ALIGNOF_INT);
 		appendBinaryStringInfo(buf, (char *) command->body, header.body_length);
 	}
+	else if (command->op == COMMAND_TXN)
+	{
+		uint32		counts[4] = {command->parts.n_compares, command->parts.n_success,
+		command->parts.n_failure, 0};
+
+		pad(buf, start, MAXIMUM_ALIGNOF);
+		appendBinaryStringInfo(buf, (char *) counts, sizeof(counts));
+		appendBinaryStringInfo(buf, command->parts.data, command->parts.length);
+	}
+}
+
+void
+txn_append(StringInfo buf, const Command *part)
+{
+	PartHeader	header = {0, 0};
+	int			start = buf->len;
+
+	Assert(start % MAXIMUM_ALIGNOF == 0);
+	appendBinaryStringInfo(buf, (char *) &header, sizeof(header));
+	command_encode(buf, part);
+	header.length = buf->len - start - sizeof(header);
+	memcpy(buf->data + start, &header, sizeof(header));
+	pad(buf, 0, MAXIMUM_ALIGNOF);
 }
 
 static bool
@@ -208,22 +326,34 @@ take_string(const char **position, const char *end, Size length, const char **st
 	return NULL;
 }
 
+/* Zeros, up to the alignment. */
+static const char *
+take_padding(const char *data, const char **position, const char *end, int alignment)
+{
+	for (; (*position - data) % alignment != 0; (*position)++)
+	{
+		if (*position == end)
+			return "command is too short for its body";
+		if (**position != '\0')
+			return "malformed padding in command";
+	}
+	return NULL;
+}
+
 /* What is left of the bytes must be padding and the body. */
 static const char *
 take_body(const char *data, const char *position, const char *end,
 		  Size body_length, Jsonb **body)
 {
+	const char *problem;
+
 	*body = NULL;
 	if (body_length == 0)
 		return position == end ? NULL : "command is longer than it says";
 
-	for (; (position - data) % ALIGNOF_INT != 0; position++)
-	{
-		if (position == end)
-			return "command is too short for its body";
-		if (*position != '\0')
-			return "malformed padding in command";
-	}
+	problem = take_padding(data, &position, end, ALIGNOF_INT);
+	if (problem)
+		return problem;
 	if (end - position != body_length)
 		return "length of command does not match its body";
 
@@ -239,40 +369,172 @@ take_body(const char *data, const char *position, const char *end,
 	return NULL;
 }
 
-const char *
-command_decode(const char *data, Size length, Command *command)
+/*
+ * Is this a command that may stand in this place of a transaction, and does it
+ * leave to the transaction what is the transaction's?
+ */
+static const char *
+check_part(const Command *txn, const Command *part, uint32 number)
+{
+	bool		is_compare = (part->op == COMMAND_COMPARE);
+
+	if (part->version != txn->version)
+		return "part of another version than its transaction";
+	if (is_compare != (number < txn->parts.n_compares) ||
+		(!is_compare && (!has_key(part->op) || part->op == COMMAND_UPDATE)))
+		return "unexpected operation in transaction";
+	if (part->reason != 0 || part->time != 0 || part->has_ttl ||
+		part->request.origin != 0 || part->request.sequence != 0 || part->request.slot != 0)
+		return "unexpected value in part of transaction";
+	return NULL;
+}
+
+static const char *decode(const char *data, Size length, Command *command);
+
+/* What is left of the bytes must be padding and the parts, each well formed. */
+static const char *
+take_parts(const char *data, const char *position, const char *end,
+		   Size parts_length, Command *txn)
+{
+	TxnParts   *parts = &txn->parts;
+	uint32		counts[4];
+	uint64		n_parts;
+	const char *problem = take_padding(data, &position, end, MAXIMUM_ALIGNOF);
+
+	if (problem)
+		return problem;
+	if (end - position != parts_length || parts_length < sizeof(counts))
+		return "length of command does not match its parts";
+	memcpy(counts, position, sizeof(counts));
+	position += sizeof(counts);
+	parts->n_compares = counts[0];
+	parts->n_success = counts[1];
+	parts->n_failure = counts[2];
+	parts->length = end - position;
+	parts->data = position;
+	n_parts = (uint64) counts[0] + counts[1] + counts[2];
+	if (n_parts > TXN_MAX_PARTS || parts_length > TXN_MAX_BYTES || counts[3] != 0)
+		return "transaction is too large";
+
+	for (uint32 i = 0; i < n_parts; i++)
+	{
+		PartHeader	header;
+		Command		part;
+
+		if (end - position < sizeof(header))
+			return "transaction is too short for its parts";
+		memcpy(&header, position, sizeof(header));
+		position += sizeof(header);
+		if (header.unused != 0 || end - position < header.length)
+			return "malformed part in transaction";
+
+		/* no transaction in a transaction, and no recursion to find out */
+		if (header.length < 2 || (uint8) position[1] == COMMAND_TXN)
+			return "unexpected operation in transaction";
+		problem = decode(position, header.length, &part);
+		if (problem == NULL)
+			problem = check_part(txn, &part, i);
+		if (problem)
+			return problem;
+		position += header.length;
+		problem = take_padding(data, &position, end, MAXIMUM_ALIGNOF);
+		if (problem)
+			return problem;
+	}
+	return position == end ? NULL : "transaction is longer than it says";
+}
+
+bool
+txn_next(const Command *txn, Size *position, Command *part)
+{
+	PartHeader	header;
+
+	if (*position >= txn->parts.length)
+		return false;
+	memcpy(&header, txn->parts.data + *position, sizeof(header));
+	if (decode(txn->parts.data + *position + sizeof(header), header.length, part) != NULL)
+		elog(ERROR, "part of a transaction was not checked");
+	*position += MAXALIGN(sizeof(header) + header.length);
+	return true;
+}
+
+/* The header says something: what, and does it leave empty what it must? */
+static const char *
+take_header(const char *data, Size length, CommandHeader *header)
+{
+	const char *problem;
+
+	memset(header, 0, sizeof(*header));
+	memcpy(header, data, versions[(uint8) data[0]].header_size);
+
+	problem = check_shape(header);
+	if (problem)
+		return problem;
+	if (!(header->flags & COMMAND_HAS_NAMESPACE) && header->key_length[KEY_NAMESPACE] != 0)
+		return "unexpected namespace in command";
+	if (!(header->flags & COMMAND_HAS_EXPECTED) && header->expected != 0)
+		return "unexpected resource version in command";
+	if (!(header->flags & COMMAND_HAS_UID) && !is_zero(header->uid, UUID_LEN))
+		return "unexpected uid in command";
+	return NULL;
+}
+
+static void
+read_header(const CommandHeader *header, Command *command)
+{
+	memset(command, 0, sizeof(*command));
+	command->version = header->version;
+	command->op = header->op;
+	command->patch_type = header->patch_type;
+	command->reason = header->reason;
+	command->request.origin = header->origin;
+	command->request.sequence = header->sequence;
+	command->request.slot = header->slot;
+	command->time = header->time;
+	command->has_expected = (header->flags & COMMAND_HAS_EXPECTED) != 0;
+	command->expected = header->expected;
+	command->has_uid = (header->flags & COMMAND_HAS_UID) != 0;
+	memcpy(command->uid.data, header->uid, UUID_LEN);
+	command->has_ttl = (header->flags & COMMAND_HAS_TTL) != 0;
+	if (command->has_ttl)
+		command->ttl = header->argument;
+	if (header->flags & COMMAND_MUST_EXIST)
+		command->existence = EXISTENCE_REQUIRED;
+	else if (header->flags & COMMAND_MUST_NOT_EXIST)
+		command->existence = EXISTENCE_REFUSED;
+	if (command->op == COMMAND_COMPACT)
+		command->revision = header->argument;
+}
+
+uint8
+command_version(const char *data, Size length)
+{
+	return length > 0 ? (uint8) data[0] : 0;
+}
+
+static const char *
+decode(const char *data, Size length, Command *command)
 {
 	CommandHeader header;
 	const char *parts[KEY_PARTS];
 	const char *position;
-	const char *end;
+	const char *end = data + length;
 	const char *problem;
+	uint8		version = command_version(data, length);
 	int			i;
 
-	Assert((const char *) MAXALIGN(data) == data);
-
 	/* the version first, because the rest may mean something else in another */
-	if (length >= 1 && (uint8) data[0] > COMMAND_VERSION)
+	if (version > COMMAND_VERSION)
 		return "command is of a newer version than this server understands";
-	if (length < sizeof(header))
+	if (version == 0)
+		return "command has no version";
+	if (length < versions[version].header_size)
 		return "command is too short";
-	memcpy(&header, data, sizeof(header));
-
-	problem = check_shape(header.version, header.op, header.patch_type,
-						  header.reason, header.body_length != 0);
+	problem = take_header(data, length, &header);
 	if (problem)
 		return problem;
-	if (header.flags & ~COMMAND_FLAGS)
-		return "unknown flags in command";
-	if (!(header.flags & COMMAND_HAS_NAMESPACE) && header.key_length[KEY_NAMESPACE] != 0)
-		return "unexpected namespace in command";
-	if (!(header.flags & COMMAND_HAS_EXPECTED) && header.expected != 0)
-		return "unexpected resource version in command";
-	if (!(header.flags & COMMAND_HAS_UID) && !is_zero(header.uid, UUID_LEN))
-		return "unexpected uid in command";
 
-	position = data + sizeof(header);
-	end = data + length;
+	position = data + versions[version].header_size;
 	for (i = 0; i < KEY_PARTS; i++)
 	{
 		problem = take_string(&position, end, header.key_length[i], &parts[i]);
@@ -280,30 +542,33 @@ command_decode(const char *data, Size length, Command *command)
 			return problem;
 	}
 
-	memset(command, 0, sizeof(*command));
-	command->version = header.version;
-	command->op = header.op;
-	command->patch_type = header.patch_type;
-	command->reason = header.reason;
-	command->request.origin = header.origin;
-	command->request.sequence = header.sequence;
-	command->request.slot = header.slot;
-	command->time = header.time;
+	read_header(&header, command);
 	command->key.api_group = parts[KEY_API_GROUP];
 	command->key.version = parts[KEY_VERSION];
 	command->key.kind = parts[KEY_KIND];
 	if (header.flags & COMMAND_HAS_NAMESPACE)
 		command->key.namespace = parts[KEY_NAMESPACE];
 	command->key.name = parts[KEY_NAME];
-	command->has_expected = (header.flags & COMMAND_HAS_EXPECTED) != 0;
-	command->expected = header.expected;
-	command->has_uid = (header.flags & COMMAND_HAS_UID) != 0;
-	memcpy(command->uid.data, header.uid, UUID_LEN);
 
-	problem = check_key(&command->key);
+	problem = check_key(&command->key, command->op);
 	if (problem)
 		return problem;
+	if (command->op == COMMAND_TXN)
+		return take_parts(data, position, end, header.body_length, command);
 	return take_body(data, position, end, header.body_length, &command->body);
+}
+
+const char *
+command_decode(const char *data, Size length, Command *command)
+{
+	const char *problem;
+
+	Assert((const char *) MAXALIGN(data) == data);
+
+	problem = decode(data, length, command);
+	if (problem == NULL && command->op == COMMAND_COMPARE)
+		return "condition outside of a transaction";
+	return problem;
 }
 
 bool
@@ -311,9 +576,9 @@ command_request(const char *data, Size length, RequestId *request)
 {
 	CommandHeader header;
 
-	if (length < sizeof(header))
+	if (length < REQUEST_END)
 		return false;
-	memcpy(&header, data, sizeof(header));
+	memcpy(&header, data, REQUEST_END);
 	request->origin = header.origin;
 	request->sequence = header.sequence;
 	request->slot = header.slot;
@@ -325,13 +590,13 @@ command_set_request(char *data, Size length, const RequestId *request)
 {
 	CommandHeader header;
 
-	if (length < sizeof(header))
+	if (length < REQUEST_END)
 		elog(ERROR, "command is too short");
-	memcpy(&header, data, sizeof(header));
+	memcpy(&header, data, REQUEST_END);
 	header.origin = request->origin;
 	header.sequence = request->sequence;
 	header.slot = request->slot;
-	memcpy(data, &header, sizeof(header));
+	memcpy(data, &header, REQUEST_END);
 }
 
 const char *

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * command.h
- *	  What a log entry says: a change to one resource, ready to be applied.
+ *	  What a log entry says: a change to resources, ready to be applied.
  *
  * A command is encoded once, by the backend that was asked for the write, and
  * the same bytes travel through shared memory, the log and the network to the
@@ -13,6 +13,18 @@
  * with its terminating NUL, padding to 4 bytes, and the jsonb datum with its
  * varlena header last, so that a decoded command points into the bytes and
  * copies nothing.
+ *
+ * A transaction (COMMAND_TXN) holds commands in place of the jsonb: compares,
+ * and the operations of its two branches, each encoded like any other.
+ *
+ * Each command carries the version of the rules by which its proposer wanted
+ * it applied.  Bytes of an older version are decoded as that version had them,
+ * and rules.c applies them by the rules of that version, so that a log replays
+ * to the same state whatever the server that reads it.  Bytes of a newer
+ * version are not decoded at all: see command_version().
+ *
+ *		1	create, put, update, merge patch, delete of one resource
+ *		2	JSON patch, transactions, compaction, time to live
  *
  * Pure: no I/O, no clock.
  *
@@ -36,7 +48,7 @@ typedef enum EntryKind
 } EntryKind;
 
 /* The version of the rules under which a command is applied. */
-#define COMMAND_VERSION 1
+#define COMMAND_VERSION 2
 
 typedef enum CommandOp
 {
@@ -44,13 +56,17 @@ typedef enum CommandOp
 	COMMAND_PUT = 2,
 	COMMAND_UPDATE = 3,
 	COMMAND_PATCH = 4,
-	COMMAND_DELETE = 5
+	COMMAND_DELETE = 5,
+	COMMAND_TXN = 6,			/* several of the others, or none */
+	COMMAND_COMPACT = 7,		/* the history below a revision may go */
+	COMMAND_COMPARE = 8			/* in a transaction only: a condition */
 } CommandOp;
 
 typedef enum PatchType
 {
 	PATCH_NONE = 0,
-	PATCH_MERGE = 1				/* RFC 7396 */
+	PATCH_MERGE = 1,			/* RFC 7396 */
+	PATCH_JSON = 2				/* RFC 6902 */
 } PatchType;
 
 /* Why a change was made; kept with its event. */
@@ -85,6 +101,30 @@ typedef struct ResourceKey
 	const char *name;
 } ResourceKey;
 
+/* What a compare wants of the resource itself, if nothing of its stamps. */
+typedef enum Existence
+{
+	EXISTENCE_ANY = 0,
+	EXISTENCE_REQUIRED = 1,
+	EXISTENCE_REFUSED = 2
+} Existence;
+
+/* Parts of a transaction: n_compares compares, then the two branches. */
+typedef struct TxnParts
+{
+	uint32		n_compares;
+	uint32		n_success;
+	uint32		n_failure;
+	uint32		length;
+	const char *data;			/* MAXALIGNed; see txn_append() */
+} TxnParts;
+
+/*
+ * Limits of a transaction; part of the rules, so they change with the version.
+ */
+#define TXN_MAX_PARTS	1024
+#define TXN_MAX_BYTES	(STORE_MAX_OBJECT_KB * 1024)
+
 typedef struct Command
 {
 	uint8		version;		/* COMMAND_VERSION of the proposer */
@@ -98,11 +138,23 @@ typedef struct Command
 	int64		expected;		/* resourceVersion the caller saw */
 	bool		has_uid;
 	pg_uuid_t	uid;			/* uid the caller saw */
-	Jsonb	   *body;			/* object or patch; NULL for DELETE */
+	bool		has_ttl;
+	int64		ttl;			/* microseconds after time; > 0 */
+	Existence	existence;		/* COMPARE */
+	int64		revision;		/* COMPACT: the floor to be; >= 0 */
+	Jsonb	   *body;			/* object or patch; NULL for the others */
+	TxnParts	parts;			/* TXN */
 } Command;
 
 /* Append the encoded command to buf. */
 extern void command_encode(StringInfo buf, const Command *command);
+
+/*
+ * The version of an encoded command, 0 if there are no bytes.  If it is above
+ * COMMAND_VERSION, nothing else may be read out of them: whoever has to apply
+ * the command waits for a server that can.
+ */
+extern uint8 command_version(const char *data, Size length);
 
 /*
  * Decode; the result points into data, which must be MAXALIGNed and outlive
@@ -111,6 +163,16 @@ extern void command_encode(StringInfo buf, const Command *command);
  * entry to the cluster, not here.
  */
 extern const char *command_decode(const char *data, Size length, Command *command);
+
+/*
+ * Parts of a transaction.  A part is a command without request, reason or time
+ * of its own: those of the transaction hold.  txn_append() adds one to a buffer
+ * that becomes parts.data; compares first, then the two branches.  txn_next()
+ * reads them in the same order; *position starts at 0.  What command_decode()
+ * has let pass can be read to the end.
+ */
+extern void txn_append(StringInfo buf, const Command *part);
+extern bool txn_next(const Command *txn, Size *position, Command *part);
 
 /* Just the request id of an encoded command, false if the bytes are short. */
 extern bool command_request(const char *data, Size length, RequestId *request);

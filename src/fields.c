@@ -25,7 +25,7 @@
 #include "utils/numeric.h"
 
 static JEntry write_value(StringInfo buf, const JsonbValue *value);
-static JEntry write_fields(StringInfo buf, const JsonbPair *pairs, int n_pairs);
+static JEntry write_container(StringInfo buf, const JsonbValue *container);
 
 int
 key_compare(const JsonbValue *a, const JsonbValue *b)
@@ -179,13 +179,24 @@ fields_value(const Fields *fields, JsonbValue *value)
 Jsonb *
 fields_close(const Fields *fields, Size size_hint)
 {
+	JsonbValue	object;
+
+	fields_value(fields, &object);
+	return value_close(&object, size_hint);
+}
+
+Jsonb *
+value_close(const JsonbValue *value, Size size_hint)
+{
 	StringInfoData buf;
 	Jsonb	   *result;
 
+	if (value->type != jbvObject && value->type != jbvArray && value->type != jbvBinary)
+		elog(ERROR, "jsonb value is not a container");
 	initStringInfo(&buf);
 	enlargeStringInfo(&buf, Min(size_hint, MaxAllocSize / 2));
 	appendStringInfoSpaces(&buf, VARHDRSZ);
-	(void) write_fields(&buf, fields->pairs, fields->n_pairs);
+	(void) write_value(&buf, value);
 
 	result = (Jsonb *) buf.data;
 	SET_VARSIZE(result, buf.len);
@@ -231,7 +242,8 @@ write_value(StringInfo buf, const JsonbValue *value)
 			return JENTRY_ISCONTAINER | (buf->len - start);
 
 		case jbvObject:
-			return write_fields(buf, value->val.object.pairs, value->val.object.nPairs);
+		case jbvArray:
+			return write_container(buf, value);
 
 		default:
 			elog(ERROR, "unexpected type of jsonb value: %d", (int) value->type);
@@ -239,12 +251,27 @@ write_value(StringInfo buf, const JsonbValue *value)
 	}
 }
 
-/* Append an object: header, JEntrys of all keys and then all values, data. */
+/* Of an object all keys come first, and then all values. */
+static const JsonbValue *
+child(const JsonbValue *container, int i)
+{
+	const JsonbPair *pairs = container->val.object.pairs;
+	int			n_pairs = container->val.object.nPairs;
+
+	if (container->type == jbvArray)
+		return &container->val.array.elems[i];
+	return i < n_pairs ? &pairs[i].key : &pairs[i - n_pairs].value;
+}
+
+/* Append an object or array: header, JEntrys of all children, their data. */
 static JEntry
-write_fields(StringInfo buf, const JsonbPair *pairs, int n_pairs)
+write_container(StringInfo buf, const JsonbValue *container)
 {
 	int			start = buf->len;
-	uint32		header = JB_FOBJECT | n_pairs;
+	bool		is_array = (container->type == jbvArray);
+	int			n = is_array ? container->val.array.nElems : container->val.object.nPairs;
+	int			n_children = is_array ? n : 2 * n;
+	uint32		header = (is_array ? JB_FARRAY : JB_FOBJECT) | n;
 	int			entry_offset;
 	int			data_start;
 	int			i;
@@ -252,17 +279,12 @@ write_fields(StringInfo buf, const JsonbPair *pairs, int n_pairs)
 	pad_to_int(buf);
 	appendBinaryStringInfo(buf, (char *) &header, sizeof(header));
 	entry_offset = buf->len;
-	appendStringInfoSpaces(buf, 2 * n_pairs * sizeof(JEntry));
+	appendStringInfoSpaces(buf, n_children * sizeof(JEntry));
 	data_start = buf->len;
 
-	for (i = 0; i < 2 * n_pairs; i++)
+	for (i = 0; i < n_children; i++)
 	{
-		JEntry		entry;
-
-		if (i < n_pairs)
-			entry = write_value(buf, &pairs[i].key);
-		else
-			entry = write_value(buf, &pairs[i - n_pairs].value);
+		JEntry		entry = write_value(buf, child(container, i));
 
 		/* what the rules let in is far smaller; see STORE_MAX_OBJECT_KB */
 		if (buf->len - start > JENTRY_OFFLENMASK)

@@ -61,6 +61,12 @@ extern void fields_value(const Fields *fields, JsonbValue *value);
  */
 extern Jsonb *fields_close(const Fields *fields, Size size_hint);
 
+/*
+ * The same of an object or array whose children may be open (jbvObject,
+ * jbvArray) or in binary form.  An open object's keys are in order.
+ */
+extern Jsonb *value_close(const JsonbValue *value, Size size_hint);
+
 /* The order of keys in an object. */
 extern int	key_compare(const JsonbValue *a, const JsonbValue *b);
 

@@ -23,7 +23,8 @@
 typedef enum InboxKind
 {
 	INBOX_FILLER,				/* skip to the start of the ring */
-	INBOX_WRITE,				/* data: an encoded command */
+	INBOX_WRITE,				/* data: an encoded command; sequence 0: no
+								 * request, nobody waits */
 	INBOX_READ,					/* no data: a read index is wanted */
 	INBOX_ADMIT,				/* data: AdmitRequest (request.h) */
 	INBOX_ADOPT,				/* data: AdoptRequest (request.h) */

@@ -17,21 +17,27 @@
  */
 #include "machine.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
+#include "compat.h"
 #include "executor/spi.h"
+#include "history.h"
 #include "object.h"
 #include "storage/lmgr.h"
 #include "table.h"
+#include "txn.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 #include "utils/uuid.h"
 
 /* Rows in one table of applied positions before it is the other's turn. */
 #define MARKS_PER_TABLE 10000
 
 #define KEY_COLUMNS			5
-#define RESOURCES_COLUMNS	10
-#define EVENTS_COLUMNS		11
+#define RESOURCES_COLUMNS	12
 
 /* Columns of store.resources behind those of the key, counted from 0. */
 enum
@@ -40,7 +46,9 @@ enum
 	RESOURCES_UID,
 	RESOURCES_CREATE_REVISION,
 	RESOURCES_RESOURCE_VERSION,
-	RESOURCES_GENERATION
+	RESOURCES_GENERATION,
+	RESOURCES_LABELS,
+	RESOURCES_EXPIRES_AT
 };
 
 /* For one batch. */
@@ -49,12 +57,14 @@ static struct
 	pg_uuid_t	cluster_id;
 	TableWriter *resources;
 	Relation	resources_key;
-	TableWriter *events;
 }			machine;
 
 /* Across batches. */
 static int	marks_table = -1;	/* 0 or 1; -1: not known yet */
 static int	n_marks;
+static uint64 floor_index;		/* of the history */
+
+static TimestampTz first_expiry = DT_NOEND;
 
 static const char *const marks_tables[2] = {"raft_applied_0", "raft_applied_1"};
 
@@ -79,16 +89,83 @@ query_index(const char *query)
 	return index;
 }
 
-uint64
-machine_applied_index(void)
+/* The newest row of a table of positions that the snapshot sees. */
+static bool
+newest_mark(const char *name, Snapshot snapshot, MachinePosition *position)
 {
-	int64		in[2];
+	Relation	table = table_open_existing(table_oid(name), AccessShareLock);
+	Relation	index = index_open(table_primary_key(table), AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(table, NULL);
+	IndexScanDesc scan = index_beginscan(table, index, snapshot, NULL, 0, 0);
+	bool		found;
 
-	in[0] = query_index("SELECT max(index) FROM store.raft_applied_0");
-	in[1] = query_index("SELECT max(index) FROM store.raft_applied_1");
-	marks_table = in[1] > in[0] ? 1 : 0;
+	index_rescan(scan, NULL, 0, NULL, 0);
+	found = index_getnext_slot(scan, BackwardScanDirection, slot);
+	if (found)
+	{
+		slot_getallattrs(slot);
+		position->index = DatumGetInt64(slot->tts_values[0]);
+		position->floor = DatumGetInt64(slot->tts_values[1]);
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, AccessShareLock);
+	table_close(table, AccessShareLock);
+	return found;
+}
+
+/*
+ * No privilege is asked for: where the tables are is no secret to those who
+ * may read them.
+ */
+MachinePosition
+machine_position(Snapshot snapshot)
+{
+	MachinePosition newest = {0, 0};
+
+	for (int i = 0; i < lengthof(marks_tables); i++)
+	{
+		MachinePosition position;
+
+		if (newest_mark(marks_tables[i], snapshot, &position) &&
+			position.index > newest.index)
+			newest = position;
+	}
+	return newest;
+}
+
+MachinePosition
+machine_open(void)
+{
+	MachinePosition in[2] = {{0}};
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+
+	for (int i = 0; i < lengthof(marks_tables); i++)
+		(void) newest_mark(marks_tables[i], snapshot, &in[i]);
+	UnregisterSnapshot(snapshot);
+
+	marks_table = in[1].index > in[0].index ? 1 : 0;
 	n_marks = 0;
-	return Max(in[0], in[1]);
+	floor_index = in[marks_table].floor;
+	return in[marks_table];
+}
+
+uint64
+machine_floor(void)
+{
+	return floor_index;
+}
+
+TimestampTz
+machine_first_expiry(void)
+{
+	return first_expiry;
+}
+
+void
+machine_set_first_expiry(TimestampTz time)
+{
+	first_expiry = time;
 }
 
 uint64
@@ -125,13 +202,13 @@ static void
 mark_applied(uint64 index)
 {
 	TableWriter *writer;
-	Datum		value = Int64GetDatum((int64) index);
-	bool		isnull = false;
+	Datum		values[] = {Int64GetDatum((int64) index), Int64GetDatum((int64) floor_index)};
+	bool		isnull[] = {false, false};
 
 	if (n_marks++ >= MARKS_PER_TABLE)
 		switch_marks_table();
 	writer = table_writer_open(table_oid(marks_tables[marks_table]), RowExclusiveLock);
-	table_writer_insert(writer, &value, &isnull);
+	table_writer_insert(writer, values, isnull);
 	table_writer_close(writer);
 }
 
@@ -141,14 +218,14 @@ machine_begin(const pg_uuid_t *cluster_id)
 	machine.cluster_id = *cluster_id;
 	machine.resources = table_writer_open(table_oid("resources"), RowExclusiveLock);
 	machine.resources_key = table_writer_index(machine.resources, "resources_key");
-	machine.events = table_writer_open(table_oid("events"), RowExclusiveLock);
+	history_begin();
 }
 
 void
 machine_end(uint64 applied_index)
 {
 	table_writer_close(machine.resources);
-	table_writer_close(machine.events);
+	history_end();
 	mark_applied(applied_index);
 }
 
@@ -172,6 +249,7 @@ machine_forget_applied(void)
 	execute("TRUNCATE store.raft_applied_0, store.raft_applied_1");
 	marks_table = 0;
 	n_marks = 0;
+	floor_index = 0;
 }
 
 /* ------------------------------------------------------------------------
@@ -203,12 +281,16 @@ read_row(TupleTableSlot *slot, StoredObject *stored)
 	stored->create_revision = DatumGetInt64(slot->tts_values[RESOURCES_CREATE_REVISION]);
 	stored->resource_version = DatumGetInt64(slot->tts_values[RESOURCES_RESOURCE_VERSION]);
 	stored->generation = DatumGetInt64(slot->tts_values[RESOURCES_GENERATION]);
+	stored->expires = !slot->tts_isnull[RESOURCES_EXPIRES_AT];
+	stored->expires_at = stored->expires ?
+		DatumGetTimestampTz(slot->tts_values[RESOURCES_EXPIRES_AT]) : 0;
 }
 
 static void
 write_row(TupleTableSlot *slot, const Outcome *outcome, Datum *values, bool *isnull)
 {
 	const StoredObject *after = &outcome->after;
+	Jsonb	   *labels;
 
 	/*
 	 * A row that this very transaction wrote, for an earlier entry of the
@@ -236,6 +318,13 @@ write_row(TupleTableSlot *slot, const Outcome *outcome, Datum *values, bool *isn
 	values[RESOURCES_RESOURCE_VERSION] = Int64GetDatum(after->resource_version);
 	values[RESOURCES_GENERATION] = Int64GetDatum(after->generation);
 	memset(isnull + KEY_COLUMNS, 0, (RESOURCES_COLUMNS - KEY_COLUMNS) * sizeof(bool));
+	labels = object_labels(after->object);
+	values[RESOURCES_LABELS] = JsonbPGetDatum(labels);
+	isnull[RESOURCES_LABELS] = (labels == NULL);
+	values[RESOURCES_EXPIRES_AT] = TimestampTzGetDatum(after->expires_at);
+	isnull[RESOURCES_EXPIRES_AT] = !after->expires;
+	if (after->expires)
+		first_expiry = Min(first_expiry, after->expires_at);
 	if (outcome->event == EVENT_ADDED)
 		table_writer_insert(machine.resources, values, isnull);
 	else
@@ -243,21 +332,99 @@ write_row(TupleTableSlot *slot, const Outcome *outcome, Datum *values, bool *isn
 }
 
 static void
-write_event(const Command *command, uint64 index, const Outcome *outcome,
+write_event(const Command *command, uint64 index, int32 ordinal,
+			const StoredObject *before, const Outcome *outcome,
 			const Datum *key, const bool *key_isnull)
 {
 	Datum		values[EVENTS_COLUMNS];
 	bool		isnull[EVENTS_COLUMNS] = {false};
 
-	values[0] = Int64GetDatum((int64) index);
-	values[1] = CStringGetTextDatum(event_type_name(outcome->event));
-	memcpy(&values[2], key, KEY_COLUMNS * sizeof(Datum));
-	memcpy(&isnull[2], key_isnull, KEY_COLUMNS * sizeof(bool));
-	values[7] = JsonbPGetDatum(outcome->after.object);
-	values[8] = CStringGetTextDatum(reason_name(command->reason));
-	values[9] = TimestampTzGetDatum(command->time);
-	values[10] = Int32GetDatum(0);
-	table_writer_insert(machine.events, values, isnull);
+	values[EVENTS_RESOURCE_VERSION] = Int64GetDatum((int64) index);
+	values[EVENTS_TYPE] = CStringGetTextDatum(event_type_name(outcome->event));
+	memcpy(&values[EVENTS_KEY], key, KEY_COLUMNS * sizeof(Datum));
+	memcpy(&isnull[EVENTS_KEY], key_isnull, KEY_COLUMNS * sizeof(bool));
+	values[EVENTS_OBJECT] = JsonbPGetDatum(outcome->after.object);
+	values[EVENTS_REASON] = CStringGetTextDatum(reason_name(command->reason));
+	values[EVENTS_AT] = TimestampTzGetDatum(command->time);
+	values[EVENTS_ORDINAL] = Int32GetDatum(ordinal);
+	isnull[EVENTS_PREVIOUS] = isnull[EVENTS_PREVIOUS_VERSION] = (before == NULL);
+	if (before != NULL)
+	{
+		values[EVENTS_PREVIOUS] = JsonbPGetDatum(before->object);
+		values[EVENTS_PREVIOUS_VERSION] = Int64GetDatum(before->resource_version);
+	}
+	history_add(values, isnull);
+}
+
+/*
+ * Raise the floor of the history.  It is no change of a resource, so there is
+ * no event.
+ */
+static void
+compact(const Command *command, uint64 index, Outcome *outcome)
+{
+	uint64		revision = (uint64) command->revision;
+
+	memset(outcome, 0, sizeof(*outcome));
+	if (revision >= index)
+	{
+		outcome->op = OUTCOME_REFUSED;
+		outcome->sqlstate = ERRCODE_STORE_TOO_NEW;
+		outcome->message = psprintf("cannot compact up to resource version " UINT64_FORMAT,
+									revision);
+		outcome->detail = psprintf("The store is at " UINT64_FORMAT ".", index - 1);
+		return;
+	}
+	outcome->op = OUTCOME_NOOP;
+	floor_index = Max(floor_index, revision);
+}
+
+/* The resource as it is in the table, copied; for txn_apply(). */
+static bool
+look_up(const ResourceKey *key, StoredObject *stored)
+{
+	Datum		values[RESOURCES_COLUMNS];
+	bool		isnull[RESOURCES_COLUMNS];
+	TupleTableSlot *slot;
+
+	key_values(key, values, isnull);
+	slot = table_writer_find(machine.resources, machine.resources_key, values, isnull);
+	if (slot == NULL)
+		return false;
+	read_row(slot, stored);
+	stored->object = (Jsonb *) pg_detoast_datum_copy((struct varlena *) stored->object);
+	return true;
+}
+
+/*
+ * All of a transaction has been decided before the first row is touched, so
+ * there is nothing to take back.
+ */
+static void
+apply_txn(const Command *txn, uint64 index, Outcome *outcome)
+{
+	TxnChange  *changes;
+	int			n_changes;
+
+	changes = txn_apply(txn, (int64) index, &machine.cluster_id, look_up, outcome,
+						&n_changes);
+	for (int i = 0; i < n_changes; i++)
+	{
+		TxnChange  *change = &changes[i];
+		Datum		values[RESOURCES_COLUMNS];
+		bool		isnull[RESOURCES_COLUMNS];
+		TupleTableSlot *slot;
+
+		if (change->outcome.event == EVENT_NONE)
+			continue;
+		key_values(&change->command.key, values, isnull);
+		slot = table_writer_find(machine.resources, machine.resources_key, values, isnull);
+		write_row(slot, &change->outcome, values, isnull);
+		write_event(&change->command, index, change->ordinal,
+					change->existed ? &change->before : NULL,
+					&change->outcome, values, isnull);
+		outcome->event = change->outcome.event;
+	}
 }
 
 void
@@ -268,15 +435,25 @@ machine_apply(const Command *command, uint64 index, Outcome *outcome)
 	TupleTableSlot *slot;
 	StoredObject current;
 
+	if (command->op == COMMAND_COMPACT)
+	{
+		compact(command, index, outcome);
+		return;
+	}
+	if (command->op == COMMAND_TXN)
+	{
+		apply_txn(command, index, outcome);
+		return;
+	}
 	key_values(&command->key, values, isnull);
 	slot = table_writer_find(machine.resources, machine.resources_key, values, isnull);
 	if (slot != NULL)
 		read_row(slot, &current);
 
-	rules_apply(command, slot ? &current : NULL, (int64) index, 0,
+	rules_apply(command, slot ? &current : NULL, (int64) index, 0, false,
 				&machine.cluster_id, outcome);
 	if (outcome->event == EVENT_NONE)
 		return;
 	write_row(slot, outcome, values, isnull);
-	write_event(command, index, outcome, values, isnull);
+	write_event(command, index, 0, slot ? &current : NULL, outcome, values, isnull);
 }

@@ -14,10 +14,26 @@
 #include "store.h"
 #include "command.h"
 #include "rules.h"
+#include "utils/snapshot.h"
 #include "utils/uuid.h"
 
-/* The applied position of the log, 0 if nothing was applied yet. */
-extern uint64 machine_applied_index(void);
+/*
+ * Where the tables are as a snapshot sees them: the applied position of the
+ * log, 0 if nothing was applied yet, and the floor of the history there.
+ */
+typedef struct MachinePosition
+{
+	uint64		index;
+	uint64		floor;
+} MachinePosition;
+
+extern MachinePosition machine_position(Snapshot snapshot);
+
+/* The same as of now; the writer begins with this, and then writes on. */
+extern MachinePosition machine_open(void);
+
+/* The floor, with what the current batch has done to it. */
+extern uint64 machine_floor(void);
 
 /* The newest index with an event, 0 if there is none. */
 extern uint64 machine_last_event(void);
@@ -32,6 +48,14 @@ extern void machine_end(uint64 applied_index);
  * and the batch is to be tried again.
  */
 extern void machine_apply(const Command *command, uint64 index, Outcome *outcome);
+
+/*
+ * The earliest expires_at of all resources; not later than that, but it may be
+ * earlier.  DT_NOEND if there is none.  The writer learns of what it writes;
+ * of the rest it is told.
+ */
+extern TimestampTz machine_first_expiry(void);
+extern void machine_set_first_expiry(TimestampTz time);
 
 /* Is there neither a resource nor an event? */
 extern bool machine_is_empty(void);

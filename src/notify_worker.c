@@ -13,7 +13,11 @@
  * one stopped, and nothing is left out or said twice.
  *
  * "previous" in each payload is the index of the event before it on that
- * channel, by which a listener notices that it missed something.
+ * channel, by which a listener notices that it missed something.  The events
+ * of one transaction have one index: they are published together, in the order
+ * of its operations, and from the second one on "previous" is that same index.
+ * Those behind the first operation carry their position as "ordinal", so that
+ * no two payloads are equal (PostgreSQL would fold them into one).
  *
  * Copyright (c) 2026, store contributors
  *
@@ -34,7 +38,7 @@
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
 
-/* Events in one transaction. */
+/* Events in one transaction, and the rest of what the last index has. */
 #define BATCH_EVENTS	256
 
 /* async.c's limit on a payload, which it does not export: fewer bytes than. */
@@ -69,9 +73,13 @@ prepare_plans(void)
 	if (worker.events_plan != NULL)
 		return;
 	worker.events_plan =
-		SPI_prepare("SELECT resource_version, type, api_group, version, kind, namespace, name, object"
-					" FROM store.events WHERE resource_version > $1 AND resource_version <= $2"
-					" ORDER BY resource_version, ordinal LIMIT $3", 3, range_types);
+		SPI_prepare("SELECT resource_version, type, api_group, version, kind, namespace, name, object,"
+					" ordinal FROM store.events WHERE resource_version > $1 AND resource_version <="
+					" (SELECT max(resource_version) FROM"
+					" (SELECT resource_version FROM store.events"
+					" WHERE resource_version > $1 AND resource_version <= $2"
+					" ORDER BY resource_version LIMIT $3) AS batch)"
+					" ORDER BY resource_version, ordinal", 3, range_types);
 	worker.previous_plan =
 		SPI_prepare("SELECT resource_version FROM store.events"
 					" WHERE kind = $1 AND resource_version <= $2"
@@ -100,10 +108,14 @@ format_event(HeapTuple row, TupleDesc desc, uint64 index)
 	Jsonb	   *object;
 	bool		isnull;
 	int			length;
+	int32		ordinal = DatumGetInt32(SPI_getbinval(row, desc, 9, &isnull));
 
 	resetStringInfo(&worker.head);
-	appendStringInfo(&worker.head, "{\"type\":\"%s\",\"resourceVersion\":\"" UINT64_FORMAT "\",\"previous\":\"",
+	appendStringInfo(&worker.head, "{\"type\":\"%s\",\"resourceVersion\":\"" UINT64_FORMAT "\",",
 					 SPI_getvalue(row, desc, 2), index);
+	if (ordinal > 0)
+		appendStringInfo(&worker.head, "\"ordinal\":%d,", ordinal);
+	appendStringInfoString(&worker.head, "\"previous\":\"");
 
 	resetStringInfo(&worker.rest);
 	appendStringInfoString(&worker.rest, "\",\"key\":{");
@@ -190,6 +202,28 @@ publish_event(HeapTuple row, TupleDesc desc)
 }
 
 /*
+ * If events that were not published may have been compacted away, go on behind
+ * them.  What comes next then has a "previous" that no listener has seen, so
+ * each of them notices.
+ */
+static bool
+skip_gone(void)
+{
+	uint64		gone = pg_atomic_read_u64(&progress->history_gone);
+	HASH_SEQ_STATUS scan;
+	KindEntry  *entry;
+
+	if (worker.notified >= gone)
+		return false;
+	worker.notified = gone;
+	hash_seq_init(&scan, worker.kinds);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+		entry->previous = gone;
+	pg_atomic_write_u64(&progress->notified_index, gone);
+	return true;
+}
+
+/*
  * Publish what there is, up to a batch.  The position in shared memory moves
  * after the commit; an ERROR ends the worker, and with it what it believed.
  */
@@ -200,6 +234,7 @@ publish_batch(void)
 	Datum		args[3];
 	uint64		n;
 
+	(void) skip_gone();
 	if (worker.notified >= last_event)
 		return false;
 
@@ -212,6 +247,14 @@ publish_batch(void)
 	if (SPI_execute_plan(worker.events_plan, args, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the history");
 	n = SPI_processed;
+
+	/* A segment that was emptied meanwhile looks empty to our snapshot, too. */
+	if (skip_gone())
+	{
+		SPI_finish();
+		worker_commit();
+		return true;
+	}
 	if (n > 0)
 	{
 		SPITupleTable *rows = SPI_tuptable;

@@ -20,6 +20,7 @@
 #include <math.h>
 
 #include "common/int.h"
+#include "json_patch.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "object.h"
@@ -430,28 +431,65 @@ check_values(JsonbContainer *container, const PathStep *parent, int depth,
 	return true;
 }
 
+bool
+object_verify(Jsonb *object, ResourceKey *key, ObjectError *error)
+{
+	return object_identify(object, key, error) &&
+		check_values(&object->root, NULL, 1, error);
+}
+
 void
 object_check(Jsonb *object, ResourceKey *key)
 {
 	ObjectError error;
 
-	if (!object_identify(object, key, &error) ||
-		!check_values(&object->root, NULL, 1, &error))
+	if (!object_verify(object, key, &error))
 		throw(&error);
 }
 
+bool
+patch_verify(Jsonb *patch, PatchType type, ObjectError *error)
+{
+	if (type == PATCH_JSON ? !JB_ROOT_IS_ARRAY(patch) || JB_ROOT_IS_SCALAR(patch) :
+		!JB_ROOT_IS_OBJECT(patch))
+		refuse(error, type == PATCH_JSON ? "A JSON patch must be an array of operations." :
+			   "A merge patch must be a JSON object.");
+	else if (check_values(&patch->root, NULL, 1, error) &&
+			 (type != PATCH_JSON || json_patch_check(patch, error)))
+		return true;
+	error->message = "invalid patch";
+	return false;
+}
+
 void
-patch_check(Jsonb *patch)
+patch_check(Jsonb *patch, PatchType type)
 {
 	ObjectError error;
 
-	if ((JB_ROOT_IS_OBJECT(patch) ||
-		 refuse(&error, "A merge patch must be a JSON object.")) &&
-		check_values(&patch->root, NULL, 1, &error))
-		return;
+	if (!patch_verify(patch, type, &error))
+		throw(&error);
+}
 
-	error.message = "invalid patch";
-	throw(&error);
+/*
+ * jsonb keeps keys in one order, so the bytes say nothing of how the object
+ * was written, and a container is the same bytes wherever it lies.
+ */
+Jsonb *
+object_labels(Jsonb *object)
+{
+	JsonbValue	value;
+	Jsonb	   *labels;
+
+	if (find_optional(&object->root, "metadata", &value) == NULL ||
+		value.type != jbvBinary || !JsonContainerIsObject(value.val.binary.data) ||
+		find_optional(value.val.binary.data, "labels", &value) == NULL ||
+		value.type != jbvBinary || JsonContainerSize(value.val.binary.data) == 0)
+		return NULL;
+
+	labels = palloc(VARHDRSZ + value.val.binary.len);
+	SET_VARSIZE(labels, VARHDRSZ + value.val.binary.len);
+	memcpy(&labels->root, value.val.binary.data, value.val.binary.len);
+	return labels;
 }
 
 /*
@@ -520,6 +558,63 @@ key_from_arguments(const char *api_version, const char *kind,
 	key->kind = pstrdup(kind);
 	key->namespace = namespace ? pstrdup(namespace) : NULL;
 	key->name = pstrdup(name);
+}
+
+/* One string of a key in an object; NULL if it is absent and may be. */
+static bool
+key_member(JsonbContainer *object, const char *place, const char *name, bool required,
+		   char **what, char **string, ObjectError *error)
+{
+	JsonbValue	value;
+
+	*what = psprintf("%s.%s", place, name);
+	*string = NULL;
+	if (!required && find_optional(object, name, &value) == NULL)
+		return true;
+	if (!find_string(object, name, *what, &value, error))
+		return false;
+	*string = pnstrdup(value.val.string.val, value.val.string.len);
+	return true;
+}
+
+bool
+key_from_object(JsonbContainer *object, const char *place, ResourceKey *key,
+				ObjectError *error)
+{
+	enum
+	{
+		API_VERSION, KIND, NAMESPACE, NAME, N_MEMBERS
+	};
+	static const char *const members[] = {"apiVersion", "kind", "namespace", "name"};
+	char	   *what[N_MEMBERS];
+	char	   *strings[N_MEMBERS];
+	int			n_present = 0;
+
+	memset(key, 0, sizeof(*key));
+	for (int i = 0; i < N_MEMBERS; i++)
+	{
+		JsonbValue	value;
+
+		if (!key_member(object, place, members[i], i != NAMESPACE, &what[i], &strings[i], error))
+			return false;
+		n_present += getKeyJsonValueFromContainer(object, members[i], strlen(members[i]),
+												  &value) != NULL;
+	}
+	if (n_present != JsonContainerSize(object))
+		return refuse(error, "%s must have no members but apiVersion, kind, namespace and name.",
+					  place);
+
+	if (!check_api_version(what[API_VERSION], strings[API_VERSION],
+						   strlen(strings[API_VERSION]), key, error) ||
+		!check_kind(what[KIND], strings[KIND], strlen(strings[KIND]), error) ||
+		(strings[NAMESPACE] &&
+		 !check_name(what[NAMESPACE], strings[NAMESPACE], strlen(strings[NAMESPACE]), error)) ||
+		!check_name(what[NAME], strings[NAME], strlen(strings[NAME]), error))
+		return false;
+	key->kind = strings[KIND];
+	key->namespace = strings[NAMESPACE];
+	key->name = strings[NAME];
+	return true;
 }
 
 char *

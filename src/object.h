@@ -34,6 +34,9 @@ typedef struct ObjectError
 	char	   *detail;
 } ObjectError;
 
+/* The same without an ERROR: false, and why in *error. */
+extern bool object_verify(Jsonb *object, ResourceKey *key, ObjectError *error);
+
 /*
  * The part of object_check() that the state machine asks for: everything but
  * depth, numbers and encoding, and no ERROR: false, and why in *error.
@@ -50,9 +53,17 @@ extern bool object_identify(Jsonb *object, ResourceKey *key, ObjectError *error)
 extern const char *jsonb_bytes_check(const char *data, Size length);
 
 /*
- * Check a patch body: an object, not too deep, no number out of range.
+ * Check a patch body, or raise an ERROR: an object (merge) or an array (json),
+ * not too deep, no number out of range.
  */
-extern void patch_check(Jsonb *patch);
+extern void patch_check(Jsonb *patch, PatchType type);
+extern bool patch_verify(Jsonb *patch, PatchType type, ObjectError *error);
+
+/*
+ * metadata.labels of a valid object, palloc'd, NULL if there are none.  Equal
+ * labels are equal bytes.
+ */
+extern Jsonb *object_labels(Jsonb *object);
 
 /* metadata.resourceVersion as a number: false if absent, ERROR if malformed. */
 extern bool object_resource_version(Jsonb *object, int64 *resource_version);
@@ -64,6 +75,13 @@ extern bool object_resource_version(Jsonb *object, int64 *resource_version);
 extern void key_from_arguments(const char *api_version, const char *kind,
 							   const char *namespace, const char *name,
 							   ResourceKey *key);
+
+/*
+ * A key written as {"apiVersion": ..., "kind": ..., "namespace": ..., "name":
+ * ...}; place says where it stands.  False, and why in *error.
+ */
+extern bool key_from_object(JsonbContainer *object, const char *place,
+							ResourceKey *key, ObjectError *error);
 
 /* The combined form of group and version, palloc'd. */
 extern char *key_api_version(const ResourceKey *key);

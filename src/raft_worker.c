@@ -29,6 +29,7 @@
 #include "recorder.h"
 #include "log_tables.h"
 #include "request.h"
+#include "retention.h"
 #include "roster.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -165,6 +166,19 @@ receive_message(InboxRecord *record)
 	step(message.entries);
 }
 
+/*
+ * A write that nobody waits for, of one of our own workers.  It is proposed
+ * now or never: whoever wants it will ask again, of the leader there is then.
+ */
+static void
+take_own_write(InboxRecord *record)
+{
+	LogEntry	entry = {.data = record->data, .length = record->length};
+
+	if (worker.update.state == RAFT_LEADER)
+		pending_add_forwarded(&entry, worker.update.term);
+}
+
 static void
 receive_records(void)
 {
@@ -176,7 +190,10 @@ receive_records(void)
 		switch ((InboxKind) record->kind)
 		{
 			case INBOX_WRITE:
-				pending_add_write(record, worker.node_id);
+				if (record->sequence == 0)
+					take_own_write(record);
+				else
+					pending_add_write(record, worker.node_id);
 				break;
 			case INBOX_READ:
 				pending_add_read(record->slot, record->sequence);
@@ -574,7 +591,10 @@ one_turn(void)
 	notice_time();
 
 	if (worker.update.state == RAFT_LEADER)
+	{
+		retention_propose(worker.now_ms, worker.update.term);
 		propose_writes();
+	}
 	else if (worker.update.leader != 0)
 		forward_writes();
 	if (worker.update.leader != 0)
@@ -630,7 +650,7 @@ open_node(void)
 	worker_begin("opening the log");
 	MemoryContextSwitchTo(oldcontext);
 	log_tables_open(contents);
-	applied_index = machine_applied_index();
+	applied_index = machine_open().index;
 	worker_commit();
 
 	worker.cluster_id = contents->state.cluster_id;

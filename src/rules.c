@@ -27,9 +27,11 @@
 #include "postgres.h"
 
 #include "common/cryptohash.h"
+#include "common/int.h"
 #include "common/sha2.h"
 #include "datatype/timestamp.h"
 #include "fields.h"
+#include "json_patch.h"
 #include "object.h"
 #include "port/pg_bswap.h"
 #include "rules.h"
@@ -74,6 +76,9 @@ outcome_op_name(OutcomeOp op)
 			return "NoOp";
 		case OUTCOME_REFUSED:
 			return "Refused";
+		case OUTCOME_TXN_SUCCESS:
+		case OUTCOME_TXN_FAILURE:
+			return "Transaction";
 	}
 	elog(ERROR, "unknown outcome: %d", (int) op);
 	return NULL;				/* keep compiler quiet */
@@ -96,6 +101,24 @@ event_type_name(EventType type)
 	elog(ERROR, "unknown type of event: %d", (int) type);
 	return NULL;				/* keep compiler quiet */
 }
+
+/*
+ * What differs between the versions of the rules.  A command is applied by
+ * those of its own version (command.h), so a rule is never changed in place: a
+ * member that replays old entries, or runs beside members that were upgraded
+ * before it, must come to what they came to.  A new rule is a field here,
+ * false in all versions before it.
+ */
+typedef struct RulesVersion
+{
+	bool		expiry;			/* a write sets or clears the time to live */
+} RulesVersion;
+
+static const RulesVersion rules_versions[COMMAND_VERSION + 1] =
+{
+	[1] = {.expiry = false},
+	[2] = {.expiry = true},
+};
 
 /*----------
  * Refusals
@@ -436,6 +459,26 @@ stamp(OpenObject *open, const OpenObject *stored, const Command *command,
 	stamp_version(open, after->resource_version);
 }
 
+/*
+ * Until when the object is to be kept.  A write that names no time to live
+ * keeps it for good.  One that is terminating goes when its finalizers do.
+ */
+static void
+set_expiry(const Command *command, bool terminating, StoredObject *after)
+{
+	if (!rules_versions[command->version].expiry)
+		return;
+	after->expires = command->has_ttl && !terminating;
+	after->expires_at = 0;
+	if (after->expires &&
+		(pg_add_s64_overflow(command->time, command->ttl, &after->expires_at) ||
+		 !IS_VALID_TIMESTAMP(after->expires_at)))
+	{
+		after->expires = false; /* later than any timestamp: for good */
+		after->expires_at = 0;
+	}
+}
+
 /* Store "object" as a new resource. */
 static void
 insert_object(const Command *command, Jsonb *object, int64 index, int32 ordinal,
@@ -448,6 +491,7 @@ insert_object(const Command *command, Jsonb *object, int64 index, int32 ordinal,
 	after->create_revision = index;
 	after->resource_version = index;
 	after->generation = 1;
+	set_expiry(command, false, after);
 
 	object_open(&open, object);
 	stamp(&open, NULL, command, after);
@@ -460,7 +504,7 @@ insert_object(const Command *command, Jsonb *object, int64 index, int32 ordinal,
 /* Store "object" in place of the current one. */
 static void
 replace_object(const Command *command, const StoredObject *current, Jsonb *object,
-			   int64 index, OutcomeOp op, Outcome *outcome)
+			   int64 index, bool in_txn, OutcomeOp op, Outcome *outcome)
 {
 	StoredObject *after = &outcome->after;
 	OpenObject	open;
@@ -474,12 +518,15 @@ replace_object(const Command *command, const StoredObject *current, Jsonb *objec
 	if (!spec_equals(&open, &stored))
 		after->generation++;
 	stamp(&open, &stored, command, after);
+	set_expiry(command, is_terminating(&open), after);
 
 	/*
-	 * A new generation is always a change.  Otherwise nothing may differ but
-	 * the resourceVersion.
+	 * A new generation is always a change, and so is another time to live:
+	 * whoever wants to delete the object because its time is over must find
+	 * another resourceVersion.  Otherwise nothing may differ but that.
 	 */
-	if (after->generation == current->generation &&
+	if (!in_txn && after->generation == current->generation &&
+		after->expires == current->expires && after->expires_at == current->expires_at &&
 		fields_equal(&open.root, &stored.root, "metadata") &&
 		fields_equal(&open.metadata, &stored.metadata, "resourceVersion"))
 	{
@@ -528,6 +575,7 @@ delete_object(const Command *command, const StoredObject *current, int64 index,
 		}
 		time_text(command->time, open.time);
 		set_string(&open.metadata, "deletionTimestamp", open.time);
+		set_expiry(command, true, after);
 		outcome->op = OUTCOME_DELETION_PENDING;
 		outcome->event = EVENT_MODIFIED;
 	}
@@ -579,9 +627,27 @@ check_existence(const Command *command, const StoredObject *current, Outcome *ou
 	return true;
 }
 
+/* What the patch makes of the object, NULL if it is refused. */
+static Jsonb *
+patch_object(const Command *command, Jsonb *target, Outcome *outcome)
+{
+	ObjectError error;
+	Jsonb	   *object;
+
+	if (command->patch_type == PATCH_MERGE)
+		return patch_merge(target, command->body);
+
+	object = json_patch_apply(target, command->body, &error);
+	if (object == NULL)
+		refuse(outcome, error.sqlstate,
+			   psprintf("the patch does not apply to %s", key_display(&command->key)),
+			   error.detail, NULL);
+	return object;
+}
+
 void
 rules_apply(const Command *command, const StoredObject *current,
-			int64 index, int32 ordinal, const pg_uuid_t *cluster_id,
+			int64 index, int32 ordinal, bool in_txn, const pg_uuid_t *cluster_id,
 			Outcome *outcome)
 {
 	const Size	max_size = (Size) STORE_MAX_OBJECT_KB * 1024;
@@ -605,14 +671,14 @@ rules_apply(const Command *command, const StoredObject *current,
 		return;
 	}
 	if (command->op == COMMAND_PATCH)
-		object = patch_merge(current->object, object);
-	if (!check_identity(command, object, outcome))
+		object = patch_object(command, current->object, outcome);
+	if (object == NULL || !check_identity(command, object, outcome))
 		return;
 
 	if (current == NULL)
 		insert_object(command, object, index, ordinal, cluster_id, outcome);
 	else
-		replace_object(command, current, object, index,
+		replace_object(command, current, object, index, in_txn,
 					   command->op == COMMAND_PATCH ? OUTCOME_PATCHED : OUTCOME_REPLACED,
 					   outcome);
 

@@ -8,6 +8,9 @@
  * Every member computes the same outcome, so it may depend on nothing else:
  * no clock, no random source, no setting, no locale.
  *
+ * Each command is applied by the rules of its own version (command.h); what
+ * differs between versions is in a table in rules.c.
+ *
  * A refusal is an outcome too.  It must never be an ERROR: an ERROR would be
  * raised again by every member, for ever.
  *
@@ -31,7 +34,11 @@ typedef enum OutcomeOp
 	OUTCOME_DELETION_PENDING = 5,
 	OUTCOME_UNCHANGED = 6,
 	OUTCOME_NOOP = 7,
-	OUTCOME_REFUSED = 8
+	OUTCOME_REFUSED = 8,
+
+	/* of a transaction: which branch was taken */
+	OUTCOME_TXN_SUCCESS = 9,
+	OUTCOME_TXN_FAILURE = 10
 } OutcomeOp;
 
 typedef enum EventType
@@ -50,6 +57,8 @@ typedef struct StoredObject
 	int64		create_revision;
 	int64		resource_version;
 	int64		generation;
+	bool		expires;		/* it has a time to live */
+	TimestampTz expires_at;		/* 0 unless it expires */
 } StoredObject;
 
 typedef struct Outcome
@@ -65,6 +74,9 @@ typedef struct Outcome
 	EventType	event;
 	StoredObject after;
 
+	/* Of a transaction: what store.txn() returns as results. */
+	Jsonb	   *results;
+
 	/* When refused: an error as ereport would have it; detail, hint may be NULL. */
 	int			sqlstate;
 	char	   *message;
@@ -73,13 +85,15 @@ typedef struct Outcome
 } Outcome;
 
 /*
- * current is NULL if nothing is stored under the key.  cluster_id and index
- * (and ordinal, the position within a transaction) make the uid of a new
- * object.  Results are palloc'd in the current memory context.
+ * A command on one resource.  current is NULL if nothing is stored under the
+ * key.  cluster_id and index (and ordinal, the position within a transaction)
+ * make the uid of a new object.  in_txn: it is an operation of a transaction,
+ * so a write is a change even if it changes nothing.  Results are palloc'd in
+ * the current memory context.
  */
 extern void rules_apply(const Command *command, const StoredObject *current,
-						int64 index, int32 ordinal, const pg_uuid_t *cluster_id,
-						Outcome *outcome);
+						int64 index, int32 ordinal, bool in_txn,
+						const pg_uuid_t *cluster_id, Outcome *outcome);
 
 extern const char *outcome_op_name(OutcomeOp op);	/* "Created", ... */
 extern const char *event_type_name(EventType type); /* "ADDED", ... */

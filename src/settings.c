@@ -29,6 +29,8 @@ int			store_max_object_size = 1536;
 int			store_max_apply_delay = 2000;
 int			store_inbox_size = 16384;
 int			store_log_segment_size = 262144;
+int			store_history_retention = 3600;
+int			store_history_size = 1048576;
 char	   *store_record_directory = NULL;
 
 static const struct config_enum_entry read_consistency_options[] = {
@@ -147,6 +149,25 @@ define_cluster_settings(void)
 }
 
 static void
+define_history_settings(void)
+{
+	DefineCustomIntVariable("store.history_retention",
+							"How long the history is kept.",
+							"The leader's value counts; -1: not limited by time.",
+							&store_history_retention,
+							3600, -1, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_S,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("store.history_size",
+							"How much history is kept.",
+							"The leader's value counts; what is older goes, whatever store.history_retention says.",
+							&store_history_size,
+							1048576, 1024, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+}
+
+static void
 define_session_settings(void)
 {
 	DefineCustomIntVariable("store.request_timeout",
@@ -176,6 +197,7 @@ void
 settings_define(void)
 {
 	define_cluster_settings();
+	define_history_settings();
 	define_session_settings();
 	MarkGUCPrefixReserved("store");
 }

@@ -62,6 +62,9 @@ status_shmem_init(void)
 	pg_atomic_init_u64(&progress->applied_index, 0);
 	pg_atomic_init_u64(&progress->applied_term, 0);
 	pg_atomic_init_u64(&progress->last_event, 0);
+	pg_atomic_init_u64(&progress->floor, 0);
+	pg_atomic_init_u64(&progress->history_gone, 0);
+	pg_atomic_init_u64(&progress->wanted_floor, 0);
 	pg_atomic_init_u64(&progress->apply_lives, 0);
 	pg_atomic_init_u64(&progress->notified_index, 0);
 	pg_atomic_init_u64(&progress->epoch, 0);
@@ -78,6 +81,9 @@ status_reset_progress(void)
 	pg_atomic_write_u64(&progress->applied_index, 0);
 	pg_atomic_write_u64(&progress->applied_term, 0);
 	pg_atomic_write_u64(&progress->last_event, 0);
+	pg_atomic_write_u64(&progress->floor, 0);
+	pg_atomic_write_u64(&progress->history_gone, 0);
+	pg_atomic_write_u64(&progress->wanted_floor, 0);
 	pg_atomic_write_u64(&progress->notified_index, 0);
 }
 
@@ -216,6 +222,17 @@ status_read_leader(char *last_leader, bool *known, uint64 *node_id)
 	*known = shared->node.leader != 0;
 	*node_id = shared->node.node_id;
 	LWLockRelease(shared->lock);
+}
+
+bool
+status_is_leader(void)
+{
+	bool		leader;
+
+	LWLockAcquire(shared->lock, LW_SHARED);
+	leader = shared->node.running && shared->node.state == RAFT_LEADER;
+	LWLockRelease(shared->lock);
+	return leader;
 }
 
 const char *

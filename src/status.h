@@ -70,6 +70,15 @@ typedef struct SharedProgress
 	pg_atomic_uint64 last_event;	/* newest index with an event */
 
 	/*
+	 * The history; apply worker.  The past can be read from the floor on.
+	 * Events up to history_gone may not be there any more, never above the
+	 * floor.  wanted_floor is what the settings of this node ask for.
+	 */
+	pg_atomic_uint64 floor;
+	pg_atomic_uint64 history_gone;
+	pg_atomic_uint64 wanted_floor;
+
+	/*
 	 * Counts the starts of the apply worker.  One that ended between applying
 	 * and answering leaves writes unanswered that are not lost.
 	 */
@@ -115,6 +124,9 @@ extern void status_set_problem(WorkerKind kind, const char *problem);
 
 /* A copy; n_members entries of members are filled. */
 extern void status_read(NodeStatus *node);
+
+/* Is this node the leader, as far as it knows? */
+extern bool status_is_leader(void);
 
 /* Is this node that member of that cluster? */
 extern bool status_is_addressee(const pg_uuid_t *cluster_id, uint64 node_id);

@@ -56,6 +56,8 @@ extern int	store_max_object_size;
 extern int	store_max_apply_delay;
 extern int	store_inbox_size;
 extern int	store_log_segment_size;
+extern int	store_history_retention;	/* in seconds; -1: no limit */
+extern int	store_history_size;
 extern char *store_record_directory;
 
 extern void settings_define(void);

@@ -75,7 +75,14 @@ recode_command(const char *data, Size length, StringInfo again)
 	const char *problem = command_decode(data, length, &command);
 
 	if (problem == NULL)
+	{
+		Command		part;
+		Size		position = 0;
+
+		while (txn_next(&command, &position, &part))
+			continue;
 		command_encode(again, &command);
+	}
 	return problem;
 }
 
@@ -182,6 +189,33 @@ abuse(Recode recode, StringInfo buf)
  *----------
  */
 
+/*
+ * Each version reads its own bytes: what a newer one could say is unknown to
+ * an older, and what is newer than this server is not read at all.
+ */
+static void
+test_versions(StringInfo buf)
+{
+	char	   *copy = palloc(buf->len);
+	Command		command;
+
+	memcpy(copy, buf->data, buf->len);
+	CHECK(command_version(copy, buf->len) >= 1 &&
+		  command_version(copy, buf->len) <= COMMAND_VERSION);
+	CHECK(command_version(copy, 0) == 0);
+	copy[0] = COMMAND_VERSION + 1;
+	CHECK(command_version(copy, buf->len) == COMMAND_VERSION + 1);
+	CHECK(command_decode(copy, buf->len, &command) != NULL);
+	copy[0] = 0;
+	CHECK(command_decode(copy, buf->len, &command) != NULL);
+	if ((uint8) copy[1] > COMMAND_DELETE)
+	{
+		copy[0] = 1;
+		CHECK(command_decode(copy, buf->len, &command) != NULL);
+	}
+	pfree(copy);
+}
+
 static void
 test_command(void)
 {
@@ -208,7 +242,11 @@ test_command(void)
 			  memcmp(decoded.body, command.body, VARSIZE(command.body)) == 0);
 	else
 		CHECK(decoded.body == NULL);
+	CHECK(decoded.version == command.version && decoded.revision == command.revision);
+	CHECK(decoded.has_ttl == command.has_ttl && decoded.ttl == command.ttl);
+	CHECK(decoded.parts.n_success == command.parts.n_success);
 	abuse(recode_command, &buf);
+	test_versions(&buf);
 
 	command_set_request(buf.data, buf.len, &request);
 	CHECK(command_request(buf.data, buf.len, &found));
@@ -216,6 +254,7 @@ test_command(void)
 	CHECK(!command_request(buf.data, 20, &found));
 
 	/* encoding refuses what decoding would */
+	random_part(&command, COMMAND_VERSION, COMMAND_PUT);
 	decoded = command;
 	decoded.key.name = "\xff";
 	CHECK_ERROR(command_encode(&buf, &decoded));
@@ -225,6 +264,15 @@ test_command(void)
 	decoded = command;
 	decoded.version = COMMAND_VERSION + 1;
 	CHECK_ERROR(command_encode(&buf, &decoded));
+	decoded = command;
+	decoded.version = 1;
+	decoded.has_ttl = true;
+	decoded.ttl = 1;
+	CHECK_ERROR(command_encode(&buf, &decoded));
+	random_part(&decoded, COMMAND_VERSION, COMMAND_COMPARE);
+	resetStringInfo(&buf);
+	command_encode(&buf, &decoded);
+	CHECK(command_decode(buf.data, buf.len, &decoded) != NULL);
 }
 
 static void

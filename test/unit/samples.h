@@ -101,23 +101,25 @@ random_object(void)
 	return fields_close(&fields, 0);
 }
 
+/* A command on one resource, as it could stand in a transaction. */
 static void
-random_command(Command *command)
+random_part(Command *command, uint8 version, CommandOp op)
 {
 	memset(command, 0, sizeof(*command));
-	command->version = COMMAND_VERSION;
-	command->op = COMMAND_CREATE + below(5);
-	command->patch_type = command->op == COMMAND_PATCH ? PATCH_MERGE : PATCH_NONE;
-	command->reason = below(REASON_SCHEDULER + 1);
-	command->request.origin = pg_prng_uint64(&prng);
-	command->request.sequence = pg_prng_uint64(&prng);
-	command->request.slot = pg_prng_uint32(&prng);
-	command->time = pg_prng_uint64(&prng);
+	command->version = version;
+	command->op = op;
+	if (op == COMMAND_PATCH)
+		command->patch_type = version > 1 && coin() ? PATCH_JSON : PATCH_MERGE;
 	command->key.api_group = random_string(0, 20);
 	command->key.version = random_string(1, 9);
 	command->key.kind = random_string(1, 9);
 	command->key.namespace = coin() ? random_string(1, 20) : NULL;
 	command->key.name = random_string(1, 253);
+	if (op == COMMAND_COMPARE)
+	{
+		command->existence = coin() ? EXISTENCE_REQUIRED : EXISTENCE_REFUSED;
+		return;
+	}
 	command->has_expected = coin();
 	if (command->has_expected)
 		command->expected = pg_prng_uint64(&prng);
@@ -126,6 +128,72 @@ random_command(Command *command)
 		memset(command->uid.data, below(256), UUID_LEN);
 	if (command->op != COMMAND_DELETE)
 		command->body = random_object();
+}
+
+static uint32
+random_parts(StringInfo parts, CommandOp first_op)
+{
+	static const CommandOp ops[] = {COMMAND_CREATE, COMMAND_PUT, COMMAND_PATCH, COMMAND_DELETE};
+	uint32		n = below(4);
+
+	for (uint32 i = 0; i < n; i++)
+	{
+		Command		part;
+
+		random_part(&part, COMMAND_VERSION,
+					first_op == COMMAND_COMPARE ? first_op : ops[below(lengthof(ops))]);
+		txn_append(parts, &part);
+	}
+	return n;
+}
+
+static void
+random_txn(Command *command)
+{
+	StringInfoData parts;
+
+	memset(command, 0, sizeof(*command));
+	command->version = COMMAND_VERSION;
+	command->op = COMMAND_TXN;
+	initStringInfo(&parts);
+	command->parts.n_compares = random_parts(&parts, COMMAND_COMPARE);
+	command->parts.n_success = random_parts(&parts, COMMAND_PUT);
+	command->parts.n_failure = random_parts(&parts, COMMAND_PUT);
+	command->parts.length = parts.len;
+	command->parts.data = parts.data;
+	command->key.api_group = command->key.version = command->key.kind = command->key.name = "";
+}
+
+static void
+random_command(Command *command)
+{
+	int			op = COMMAND_CREATE + below(7);
+
+	if (op == COMMAND_TXN)
+		random_txn(command);
+	else
+		random_part(command, op == COMMAND_COMPACT || coin() ? COMMAND_VERSION : 1, op);
+	if (op == COMMAND_COMPACT)
+	{
+		memset(&command->key, 0, sizeof(command->key));
+		command->key.api_group = command->key.version = "";
+		command->key.kind = command->key.name = "";
+		command->has_expected = command->has_uid = false;
+		command->expected = 0;
+		memset(&command->uid, 0, sizeof(command->uid));
+		command->body = NULL;
+		command->revision = pg_prng_uint64(&prng) >> 1;
+	}
+	if (command->version > 1 && op <= COMMAND_UPDATE && coin())
+	{
+		command->has_ttl = true;
+		command->ttl = 1 + below(1000000);
+	}
+	command->reason = below(REASON_SCHEDULER + 1);
+	command->request.origin = pg_prng_uint64(&prng);
+	command->request.sequence = pg_prng_uint64(&prng);
+	command->request.slot = pg_prng_uint32(&prng);
+	command->time = pg_prng_uint64(&prng);
 }
 
 static void

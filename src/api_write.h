@@ -1,0 +1,33 @@
+/*-------------------------------------------------------------------------
+ *
+ * api_write.h
+ *	  What the functions that write share.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef STORE_API_WRITE_H
+#define STORE_API_WRITE_H
+
+#include "store.h"
+#include "command.h"
+#include "fmgr.h"
+#include "request.h"
+
+/* The jsonb argument, not null, not larger than store.max_object_size. */
+extern Jsonb *api_body_argument(FunctionCallInfo fcinfo, int argno, const char *name);
+
+extern Reason api_reason_argument(FunctionCallInfo fcinfo, int argno);
+
+/*
+ * False if there is no patch type of this name; ERROR if there is, but it is
+ * not part of this version.
+ */
+extern bool api_patch_type(const char *name, PatchType *type);
+
+/*
+ * Stamp the command with version, time and request, send it, and wait until it
+ * is applied here.  A refusal is raised as an ERROR.
+ */
+extern void api_submit(Command *command, Answer *answer);
+
+#endif							/* STORE_API_WRITE_H */
