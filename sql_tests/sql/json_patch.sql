@@ -213,7 +213,8 @@ SELECT op, state, detail FROM pg_temp.patched('{"a": {"b": "0123456789"}}', (
 SELECT op, state, detail FROM pg_temp.patched(jsonb_build_object('a', repeat('x', 100000)), (
 	SELECT jsonb_agg('{"op": "copy", "from": "/spec/a", "path": "/spec/b"}'::jsonb)
 	FROM generate_series(1, 1000)));
-SELECT op, state, detail FROM pg_temp.patched(jsonb_build_object('a', repeat('x', 1000000)),
+SELECT op, state, detail ~ '^The object has \d+ bytes, but no object may have more than' AS detail
+FROM pg_temp.patched(jsonb_build_object('a', repeat('x', 1000000)),
 	'[{"op": "copy", "from": "/spec/a", "path": "/spec/b"},
 	  {"op": "copy", "from": "/spec/a", "path": "/spec/c"}]');
 

@@ -358,7 +358,8 @@ sub is_like_reference
 
 is_like_reference($_) for @nodes;
 note(join ', ', map { "$_: " . length($reference->{$_}) . ' bytes' } sort keys %$reference);
-ok($one->safe_psql('postgres', "SELECT count(*) FROM store.events WHERE reason = 'garbage_collector'") > 0,
+ok( $one->safe_psql('postgres',
+		q{SELECT count(*) FROM store.events WHERE reason = 'garbage_collector'}) > 0,
 	'some were deleted because their time was over');
 
 # One that was not there replays it all.

@@ -61,7 +61,8 @@ $listener->quit;
 
 is(scalar @heard, 603, 'every change was notified once');
 my @of_txn = grep { $_->{resourceVersion} == $index } @heard;
-is(join(',', map { $_->{ordinal} // 0 } @of_txn), join(',', 0 .. 600), 'in the order of operations');
+is(join(',', map { $_->{ordinal} // 0 } @of_txn), join(',', 0 .. 600),
+	'in the order of operations');
 is($of_txn[0]{previous}, $before, 'the first names the event before the transaction');
 is(scalar(grep { $_->{previous} == $index } @of_txn), 600, 'the others name their own index');
 is($heard[-1]{previous}, $index, 'and what comes next names it, too');
@@ -134,7 +135,7 @@ ok(poll_gone($_, 'short-%'), $_->name . ': what expired is gone') for $cluster->
 # All are down when the time comes.
 put($follower, "down-$_", "'2 s'") for 1 .. 20;
 $_->stop('immediate') for $cluster->running;
-sleep 2;
+sleep 2;    # the time that has to pass
 $_->start for $cluster->nodes;
 $cluster->wait_for_leader;
 $cluster->wait_all_writable;
