@@ -4,9 +4,9 @@
  *	  The apply worker: committed entries become rows, events and answers.
  *
  * It takes whatever is committed and not applied, up to a batch, applies it in
- * one transaction, answers the backends of this node that wait for one of
- * these entries, and only then says how far it is.  That order is what lets
- * the raft worker conclude that an unanswered write of an earlier term is lost
+ * one transaction, says how far it is, answers the backends of this node that
+ * wait for one of these entries, and only then says of which term the last one
+ * was.  That order is what lets the raft worker conclude that an unanswered write of an earlier term is lost
  * (pending.h).
  *
  * Its commits are asynchronous: what they wrote can be made again from the
@@ -200,13 +200,16 @@ publish(void)
 {
 	bool		new_term = (pg_atomic_read_u64(&progress->applied_term) != worker.applied_term);
 
+	/* Whoever is answered must find his change counted, too. */
 	pg_atomic_write_u64(&progress->floor, machine_floor());
+	pg_atomic_write_u64(&progress->applied_index, worker.applied);
 	for (uint32 i = 0; i < worker.n_answers; i++)
 		send_answer(&worker.answers[i]);
-
-	pg_atomic_write_u64(&progress->applied_term, worker.applied_term);
-	pg_atomic_write_u64(&progress->applied_index, worker.applied);
 	request_wake_applied(worker.applied);
+
+	/* From here on, who of an earlier term is not answered never will be. */
+	pg_write_barrier();
+	pg_atomic_write_u64(&progress->applied_term, worker.applied_term);
 	if (worker.last_event != 0)
 	{
 		pg_atomic_write_u64(&progress->last_event, worker.last_event);

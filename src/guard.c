@@ -50,6 +50,6 @@ store_guard(PG_FUNCTION_ARGS)
 			 errmsg("cannot change table \"store.%s\" directly", table),
 			 errdetail("Its rows are the same on every member, so only the replicated state machine writes them."),
 			 strncmp(table, "events", strlen("events")) == 0 ?
-			 errhint("Events are written by store.put() and its kin, and kept as long as store.history_retention says.") :
+			 errhint("Events are written by store.put() and its kin; their history is kept by itself.") :
 			 errhint("Use store.create(), store.put(), store.update(), store.patch() or store.delete().")));
 }

@@ -70,6 +70,7 @@ static struct
 
 	uint64		now_ms;			/* at the start of the turn */
 	uint64		applied_index;	/* what the core was told */
+	uint64		applied_term;	/* what pending_sweep() was told */
 	uint64		published_ms;
 	uint64		compacted_ms;
 	uint64		hand_over_ms;	/* not before */
@@ -242,14 +243,16 @@ notice_links(void)
 static void
 notice_applied(void)
 {
+	uint64		term = pg_atomic_read_u64(&progress->applied_term);
 	uint64		index = pg_atomic_read_u64(&progress->applied_index);
 
-	if (index == worker.applied_index)
+	if (index == worker.applied_index && term == worker.applied_term)
 		return;
+	worker.applied_term = term;
 	worker.applied_index = index;
 	new_event(RAFT_APPLIED)->u.position.index = index;
 	step(NULL);
-	pending_sweep(pg_atomic_read_u64(&progress->applied_term));
+	pending_sweep(term);
 }
 
 static void

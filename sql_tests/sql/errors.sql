@@ -92,16 +92,16 @@ SELECT v AS arguments, r.* FROM (VALUES ('NULL'), ('''{}'', -1'), (
 	'pg_temp.pod(), -1'), (
 	'pg_temp.pod(), reason => ''whim'''), (
 	'pg_temp.pod(), reason => NULL'), (
-	'pg_temp.pod(), ttl => ''1 min''')) v(v),
+	'pg_temp.pod(), ttl => ''-1 s''')) v(v),
 	pg_temp.refused(format('SELECT store.put(%s)', v)) r;
 SELECT v AS arguments, r.* FROM (VALUES ('NULL'), ('''[]'''), (
 	'pg_temp.pod(), reason => ''whim'''), (
-	'pg_temp.pod(), ttl => ''1 min''')) v(v),
+	'pg_temp.pod(), ttl => ''-1 s''')) v(v),
 	pg_temp.refused(format('SELECT store.create(%s)', v)) r;
 SELECT v AS arguments, r.* FROM (VALUES ('NULL'), ('''[]'''), (
 	'pg_temp.meta(''{"resourceVersion": "x"}'')'), (
 	'pg_temp.meta(''{"resourceVersion": "-1"}'')'), (
-	'pg_temp.pod(), ttl => ''1 min''')) v(v),
+	'pg_temp.pod(), ttl => ''-1 s''')) v(v),
 	pg_temp.refused(format('SELECT store.update(%s)', v)) r;
 SELECT v AS arguments, r.* FROM (VALUES
 	('NULL, ''a'', ''{}'''), ('''Pod'', NULL, ''{}'''), ('''Pod'', ''a'', NULL'), (
@@ -127,11 +127,11 @@ SELECT v AS arguments, r.* FROM (VALUES
 	('NULL, ''a'''), ('''Pod'', NULL'), (''''', ''a'''), ('''Pod'', ''a/b'''), (
 	'''Pod'', ''a'', ''.'''), (
 	'''Pod'', ''a'', api_version => NULL'), ('''Pod'', ''a'', api_version => '''''), (
-	'''Pod'', ''a'', resource_version => 1')) v(v),
+	'''Pod'', ''a'', resource_version => -1')) v(v),
 	pg_temp.refused(format('SELECT store.get(%s)', v)) r;
 SELECT v AS arguments, r.* FROM (VALUES
 	('NULL'), (''''''), ('''Pod'', ''a/b'''), ('''Pod'', api_version => ''a/b/c'''), (
-	'''Pod'', label_selector => ''a=b'''), ('''Pod'', field_selector => ''metadata.name=a''')) v(v),
+	'''Pod'', label_selector => ''a=b='''), ('''Pod'', field_selector => ''metadata.name''')) v(v),
 	pg_temp.refused(format('SELECT store.list(%s)', v)) r;
 SELECT v AS arguments, r.* FROM (VALUES ('NULL'), ('-1'), ('1, ''-1 s''')) v(v),
 	pg_temp.refused(format('SELECT store.wait_for(%s)', v)) r;

@@ -75,4 +75,4 @@ SELECT type, count(*) FROM store.events WHERE kind = 'Widget' GROUP BY type;
 -- what a node says of itself and of the others
 SELECT node_id, role, leader FROM store.members;
 SELECT node_id, state, first_index, last_index = applied_index AS applied,
-	compacted_revision, backlog, problem FROM store.status;
+	compacted_revision >= 0 AS compacted, backlog, problem FROM store.status;

@@ -2,7 +2,7 @@
 -- Label selectors and field selectors.
 --
 
-SELECT count(store.put(jsonb_build_object('apiVersion', 'v1', 'kind', 'Widget',
+SELECT count(store.put(jsonb_build_object('apiVersion', 'v1', 'kind', 'Doodad',
 	'metadata', jsonb_build_object('name', o.name, 'namespace', o.namespace, 'labels', o.labels),
 	'spec', o.spec)))
 FROM (VALUES
@@ -17,12 +17,12 @@ FROM (VALUES
 ) AS o(name, namespace, labels, spec);
 
 -- the column follows the object
-SELECT name, labels FROM store.resources WHERE kind = 'Widget' ORDER BY name;
-SELECT op FROM store.patch('Widget', 'f', '{"metadata": {"labels": {"late": "yes"}}}',
+SELECT name, labels FROM store.resources WHERE kind = 'Doodad' ORDER BY name;
+SELECT op FROM store.patch('Doodad', 'f', '{"metadata": {"labels": {"late": "yes"}}}',
 	namespace => 'ns2');
-SELECT labels FROM store.resources WHERE kind = 'Widget' AND name = 'f';
-SELECT op FROM store.patch('Widget', 'f', '{"metadata": {"labels": null}}', namespace => 'ns2');
-SELECT labels FROM store.resources WHERE kind = 'Widget' AND name = 'f';
+SELECT labels FROM store.resources WHERE kind = 'Doodad' AND name = 'f';
+SELECT op FROM store.patch('Doodad', 'f', '{"metadata": {"labels": null}}', namespace => 'ns2');
+SELECT labels FROM store.resources WHERE kind = 'Doodad' AND name = 'f';
 
 CREATE FUNCTION pg_temp.names(labels text DEFAULT NULL, fields text DEFAULT NULL,
 	namespace text DEFAULT NULL) RETURNS text
@@ -32,7 +32,7 @@ DECLARE
 	detail text;
 BEGIN
 	SELECT coalesce(string_agg(object #>> '{metadata,name}', ' ' ORDER BY n), '-') INTO result
-	FROM store.list('Widget', namespace, label_selector => labels, field_selector => fields)
+	FROM store.list('Doodad', namespace, label_selector => labels, field_selector => fields)
 		WITH ORDINALITY AS t(object, n);
 	RETURN result;
 EXCEPTION WHEN OTHERS THEN
@@ -85,7 +85,7 @@ FROM (VALUES
 	(9, 'spec.node=n1'), (10, 'spec.node!=n1'), (11, 'spec.node='), (12, 'spec.node!='),
 	(13, 'spec.node=a\,b\=c\\d'), (14, 'spec.n=1'), (15, 'spec.n=1.0'), (16, 'spec.ok=true'),
 	(17, 'spec.ok!=true'), (18, 'spec.deep.er=z'), (19, 'spec.deep={"er": "z"}'),
-	(20, 'spec.list.0=x'), (21, 'spec.list.2='), (22, 'spec.node.x='), (23, 'kind=Widget'),
+	(20, 'spec.list.0=x'), (21, 'spec.list.2='), (22, 'spec.node.x='), (23, 'kind=Doodad'),
 	(24, 'metadata.labels.app=web'), (25, ''), (26, ',metadata.name=a,'), (27, 'spec.node= n1')
 ) AS s(number, selector) ORDER BY s.number;
 
@@ -113,14 +113,14 @@ FROM (VALUES
 	(NULL, 'spec.ok=true'), (NULL, 'spec.ok!=true'), (NULL, 'spec.deep.er=z'),
 	(NULL, 'spec.deep={"er": "z"}'), (NULL, 'spec.list.0=x'), (NULL, 'spec.list.00=x'),
 	(NULL, 'spec.list.2='), (NULL, 'spec.list.1x=y'), (NULL, 'spec.list=["x"\, "y"]'),
-	(NULL, 'spec.node.x='), (NULL, 'spec.list.99999999999='), (NULL, 'kind=Widget'),
+	(NULL, 'spec.node.x='), (NULL, 'spec.list.99999999999='), (NULL, 'kind=Doodad'),
 	('app', 'spec.node=n1')
 ) AS s(labels, fields), LATERAL (
 	SELECT (SELECT array_agg(l #>> '{metadata,name}' ORDER BY l #>> '{metadata,name}')
-			FROM store.list('Widget', label_selector => s.labels,
+			FROM store.list('Doodad', label_selector => s.labels,
 				field_selector => s.fields) l) AS listed,
 		(SELECT array_agg(name ORDER BY name) FROM store.resources
-			WHERE kind = 'Widget' AND store.matches(object, s.labels, s.fields)) AS matched) AS r;
+			WHERE kind = 'Doodad' AND store.matches(object, s.labels, s.fields)) AS matched) AS r;
 SELECT store.matches(NULL), store.matches('{"apiVersion": "v1", "kind": "Pod",
 	"metadata": {"name": "x"}}', '!a');
 SELECT store.matches('{}');

@@ -115,7 +115,7 @@ my ($version, $token, @items) = fetch($leader, '"limit" => 10');
 my (undef, undef, @whole) = fetch($leader,
 	"resource_version => $version, resource_version_match => 'Exact'");
 
-$leader->kill9;
+$cluster->kill9($leader);
 $cluster->wait_for_leader;
 $follower->safe_psql('postgres', $CHURN);
 my ($version_two, $token_two, @more) = fetch($other, "continue => '$token', \"limit\" => 10");

@@ -118,7 +118,7 @@ is($leader->safe_psql('postgres', q{
 	"\n$quiet", 'and then nothing is written for it any more');
 
 # Whoever leads next goes on with it.
-$leader->kill9;
+$cluster->kill9($leader);
 my $next = $cluster->wait_for_leader;
 $last = $next->safe_psql('postgres',
 	'SELECT resource_version FROM store.put(' . StoreCluster::configmap('last', 2) . ')');
