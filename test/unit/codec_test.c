@@ -25,6 +25,7 @@
 #include "command.h"
 #include "common/pg_prng.h"
 #include "fields.h"
+#include "jsonb_bytes.h"
 #include "membership.h"
 #include "message.h"
 #include "object.h"
