@@ -159,7 +159,7 @@ extern uint8 command_version(const char *data, Size length);
 /*
  * Decode; the result points into data, which must be MAXALIGNed and outlive
  * it.  Returns NULL, or what is wrong with the bytes (static text).  Checks
- * every length; the jsonb is checked by jsonb_bytes_check() (object.h) on
+ * every length; the jsonb is checked by jsonb_bytes_check() (jsonb_bytes.h) on
  * entry to the cluster, not here.
  */
 extern const char *command_decode(const char *data, Size length, Command *command);

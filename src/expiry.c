@@ -31,8 +31,8 @@
 #define PAUSE_MS	20
 #define MAX_NAP_MS	60000
 
-static TimestampTz retry_at = DT_NOEND; /* what was proposed may be lost */
-static TimestampTz not_before = DT_NOBEGIN; /* look again */
+static TimestampTz retry_at = DT_NOEND; /* by when what was proposed is lost */
+static TimestampTz not_before = DT_NOBEGIN; /* do not look again */
 
 /* The earliest expires_at after a time. */
 static TimestampTz
@@ -120,7 +120,14 @@ expiry_tend(void)
 		return;
 	if (!status_is_leader())
 	{
-		/* somebody else's task, but we may become the leader */
+		/*
+		 * Somebody else's task, but we may become the leader: see whether it
+		 * gets done.
+		 */
+		worker_begin("looking for what expires next");
+		expiry_open();
+		worker_commit();
+		retry_at = DT_NOEND;
 		not_before = TimestampTzPlusMilliseconds(now, RETRY_MS);
 		return;
 	}

@@ -23,7 +23,7 @@
 
 #include "store.h"
 
-/* The apply worker at its start, in a transaction. */
+/* The apply worker, in a transaction: look for what expires first. */
 extern void expiry_open(void);
 
 /* Between two batches, outside of a transaction. */

@@ -44,15 +44,6 @@ extern bool object_verify(Jsonb *object, ResourceKey *key, ObjectError *error);
 extern bool object_identify(Jsonb *object, ResourceKey *key, ObjectError *error);
 
 /*
- * Check bytes that claim to be a jsonb with its varlena header, before any
- * function of jsonb touches them: every length and offset lies within bounds,
- * keys are in order, strings are UTF-8, numbers are well formed, nesting ends
- * at STORE_MAX_DEPTH.  data must be aligned to an int.  Returns NULL, or what
- * is wrong (static text).
- */
-extern const char *jsonb_bytes_check(const char *data, Size length);
-
-/*
  * Check a patch body, or raise an ERROR: an object (merge) or an array (json),
  * not too deep, no number out of range.
  */

@@ -2,7 +2,7 @@
 -- Label selectors and field selectors.
 --
 
-SELECT count(store.put(jsonb_build_object('apiVersion', 'v1', 'kind', 'Doodad',
+SELECT count(store.put(jsonb_build_object('apiVersion', 'v1', 'kind', 'Choice',
 	'metadata', jsonb_build_object('name', o.name, 'namespace', o.namespace, 'labels', o.labels),
 	'spec', o.spec)))
 FROM (VALUES
@@ -17,12 +17,12 @@ FROM (VALUES
 ) AS o(name, namespace, labels, spec);
 
 -- the column follows the object
-SELECT name, labels FROM store.resources WHERE kind = 'Doodad' ORDER BY name;
-SELECT op FROM store.patch('Doodad', 'f', '{"metadata": {"labels": {"late": "yes"}}}',
+SELECT name, labels FROM store.resources WHERE kind = 'Choice' ORDER BY name;
+SELECT op FROM store.patch('Choice', 'f', '{"metadata": {"labels": {"late": "yes"}}}',
 	namespace => 'ns2');
-SELECT labels FROM store.resources WHERE kind = 'Doodad' AND name = 'f';
-SELECT op FROM store.patch('Doodad', 'f', '{"metadata": {"labels": null}}', namespace => 'ns2');
-SELECT labels FROM store.resources WHERE kind = 'Doodad' AND name = 'f';
+SELECT labels FROM store.resources WHERE kind = 'Choice' AND name = 'f';
+SELECT op FROM store.patch('Choice', 'f', '{"metadata": {"labels": null}}', namespace => 'ns2');
+SELECT labels FROM store.resources WHERE kind = 'Choice' AND name = 'f';
 
 CREATE FUNCTION pg_temp.names(labels text DEFAULT NULL, fields text DEFAULT NULL,
 	namespace text DEFAULT NULL) RETURNS text
@@ -32,7 +32,7 @@ DECLARE
 	detail text;
 BEGIN
 	SELECT coalesce(string_agg(object #>> '{metadata,name}', ' ' ORDER BY n), '-') INTO result
-	FROM store.list('Doodad', namespace, label_selector => labels, field_selector => fields)
+	FROM store.list('Choice', namespace, label_selector => labels, field_selector => fields)
 		WITH ORDINALITY AS t(object, n);
 	RETURN result;
 EXCEPTION WHEN OTHERS THEN
@@ -85,7 +85,7 @@ FROM (VALUES
 	(9, 'spec.node=n1'), (10, 'spec.node!=n1'), (11, 'spec.node='), (12, 'spec.node!='),
 	(13, 'spec.node=a\,b\=c\\d'), (14, 'spec.n=1'), (15, 'spec.n=1.0'), (16, 'spec.ok=true'),
 	(17, 'spec.ok!=true'), (18, 'spec.deep.er=z'), (19, 'spec.deep={"er": "z"}'),
-	(20, 'spec.list.0=x'), (21, 'spec.list.2='), (22, 'spec.node.x='), (23, 'kind=Doodad'),
+	(20, 'spec.list.0=x'), (21, 'spec.list.2='), (22, 'spec.node.x='), (23, 'kind=Choice'),
 	(24, 'metadata.labels.app=web'), (25, ''), (26, ',metadata.name=a,'), (27, 'spec.node= n1')
 ) AS s(number, selector) ORDER BY s.number;
 
@@ -113,14 +113,14 @@ FROM (VALUES
 	(NULL, 'spec.ok=true'), (NULL, 'spec.ok!=true'), (NULL, 'spec.deep.er=z'),
 	(NULL, 'spec.deep={"er": "z"}'), (NULL, 'spec.list.0=x'), (NULL, 'spec.list.00=x'),
 	(NULL, 'spec.list.2='), (NULL, 'spec.list.1x=y'), (NULL, 'spec.list=["x"\, "y"]'),
-	(NULL, 'spec.node.x='), (NULL, 'spec.list.99999999999='), (NULL, 'kind=Doodad'),
+	(NULL, 'spec.node.x='), (NULL, 'spec.list.99999999999='), (NULL, 'kind=Choice'),
 	('app', 'spec.node=n1')
 ) AS s(labels, fields), LATERAL (
 	SELECT (SELECT array_agg(l #>> '{metadata,name}' ORDER BY l #>> '{metadata,name}')
-			FROM store.list('Doodad', label_selector => s.labels,
+			FROM store.list('Choice', label_selector => s.labels,
 				field_selector => s.fields) l) AS listed,
 		(SELECT array_agg(name ORDER BY name) FROM store.resources
-			WHERE kind = 'Doodad' AND store.matches(object, s.labels, s.fields)) AS matched) AS r;
+			WHERE kind = 'Choice' AND store.matches(object, s.labels, s.fields)) AS matched) AS r;
 SELECT store.matches(NULL), store.matches('{"apiVersion": "v1", "kind": "Pod",
 	"metadata": {"name": "x"}}', '!a');
 SELECT store.matches('{}');
@@ -131,7 +131,7 @@ SELECT store.matches('{}');
 
 SELECT count(*) FROM (
 	SELECT store.txn('[]', jsonb_agg(jsonb_build_object('put', jsonb_build_object(
-		'apiVersion', 'v1', 'kind', 'Gadget', 'metadata', jsonb_build_object(
+		'apiVersion', 'v1', 'kind', 'Crowd', 'metadata', jsonb_build_object(
 			'namespace', 'many', 'name', 'g' || i,
 			'labels', jsonb_build_object('app', 'gadget', 'shard', (i % 1000)::text))))))
 	FROM generate_series(1, 10000) i GROUP BY i / 500) AS t;
@@ -141,7 +141,7 @@ VACUUM ANALYZE store.resources;
 CREATE FUNCTION pg_temp.plan(condition text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 BEGIN
 	RETURN QUERY EXECUTE 'EXPLAIN (COSTS OFF) SELECT object FROM store.resources
-		WHERE api_group = '''' AND version = ''v1'' AND kind = ''Gadget'' AND ' || condition ||
+		WHERE api_group = '''' AND version = ''v1'' AND kind = ''Crowd'' AND ' || condition ||
 		' ORDER BY namespace NULLS FIRST, name';
 END
 $$;
@@ -165,7 +165,7 @@ DECLARE
 	before bigint[] := pg_temp.counts();
 	after bigint[];
 BEGIN
-	SELECT count(*) INTO listed FROM store.list('Gadget', label_selector => selector);
+	SELECT count(*) INTO listed FROM store.list('Crowd', label_selector => selector);
 	after := pg_temp.counts();
 	labels_scans := after[1] - before[1];
 	key_scans := after[2] - before[2];
@@ -194,10 +194,10 @@ $$;
 SELECT pg_sleep(2);
 SELECT n_tup_upd AS updates, n_tup_hot_upd AS hot
 FROM pg_stat_user_tables WHERE relid = 'store.resources'::regclass \gset before_
-SELECT count(store.patch('Gadget', 'g' || i * 400, '{"spec": {"a": "b"}}', namespace => 'many'))
+SELECT count(store.patch('Crowd', 'g' || i * 400, '{"spec": {"a": "b"}}', namespace => 'many'))
 FROM generate_series(1, 20) i;
 SELECT updates, hot - :before_hot AS hot FROM pg_temp.updates(:before_updates, 20);
-SELECT count(store.patch('Gadget', 'g' || i * 400, '{"metadata": {"labels": {"a": "b"}}}',
+SELECT count(store.patch('Crowd', 'g' || i * 400, '{"metadata": {"labels": {"a": "b"}}}',
 						 namespace => 'many'))
 FROM generate_series(1, 20) i;
 SELECT updates, hot - :before_hot AS hot FROM pg_temp.updates(:before_updates, 40);

@@ -23,6 +23,7 @@
 
 #include "command.h"
 #include "fields.h"
+#include "jsonb_bytes.h"
 #include "membership.h"
 #include "message.h"
 #include "object.h"
