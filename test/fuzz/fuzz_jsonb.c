@@ -9,6 +9,7 @@
  */
 #include "fuzz.h"
 
+#include "jsonb_bytes.h"
 #include "object.h"
 
 void

@@ -12,6 +12,7 @@
 #include "command.h"
 #include "fields.h"
 #include "mb/pg_wchar.h"
+#include "jsonb_bytes.h"
 #include "object.h"
 
 static volatile char sum;		/* volatile, so that what adds to it is read */
