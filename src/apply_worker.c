@@ -6,8 +6,8 @@
  * It takes whatever is committed and not applied, up to a batch, applies it in
  * one transaction, says how far it is, answers the backends of this node that
  * wait for one of these entries, and only then says of which term the last one
- * was.  That order is what lets the raft worker conclude that an unanswered write of an earlier term is lost
- * (pending.h).
+ * was.  That order is what lets the raft worker conclude that an unanswered
+ * write of an earlier term is lost (pending.h).
  *
  * Its commits are asynchronous: what they wrote can be made again from the
  * log, which is durable.
