@@ -20,7 +20,9 @@
 /* More than any input needs: an input allocates in proportion to its length. */
 #define MAX_BLOCKS 65536
 
-static bool tracking = false;
+/* libFuzzer's own thread, which watches our memory, allocates too. */
+static _Thread_local bool tracking = false;
+
 static int	n_blocks;
 static const volatile void *blocks[MAX_BLOCKS];
 static Size allocated;
