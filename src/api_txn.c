@@ -17,6 +17,7 @@
 
 #include "access/htup_details.h"
 #include "compat.h"
+#include "detail.h"
 #include "funcapi.h"
 #include "json_patch.h"
 #include "object.h"
@@ -33,25 +34,16 @@ static void refuse(const char *format,...) pg_attribute_printf(1, 2) pg_attribut
 static void
 refuse(const char *format,...)
 {
-	StringInfoData detail;
+	va_list		args;
+	char	   *detail;
 
-	initStringInfo(&detail);
-	for (;;)
-	{
-		va_list		args;
-		int			needed;
-
-		va_start(args, format);
-		needed = appendStringInfoVA(&detail, format, args);
-		va_end(args);
-		if (needed == 0)
-			break;
-		enlargeStringInfo(&detail, needed);
-	}
+	va_start(args, format);
+	detail = format_detail(format, args);
+	va_end(args);
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid transaction"),
-			 errdetail_internal("%s", detail.data)));
+			 errdetail_internal("%s", detail)));
 }
 
 /* What a check of an object or a patch found, with its place in front. */

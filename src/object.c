@@ -20,6 +20,7 @@
 #include <math.h>
 
 #include "common/int.h"
+#include "detail.h"
 #include "json_patch.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
@@ -45,25 +46,13 @@ static bool refuse(ObjectError *error, const char *format,...) pg_attribute_prin
 static bool
 refuse(ObjectError *error, const char *format,...)
 {
-	StringInfoData detail;
+	va_list		args;
 
-	initStringInfo(&detail);
-	for (;;)
-	{
-		va_list		args;
-		int			needed;
-
-		va_start(args, format);
-		needed = appendStringInfoVA(&detail, format, args);
-		va_end(args);
-		if (needed == 0)
-			break;
-		enlargeStringInfo(&detail, needed);
-	}
-
+	va_start(args, format);
+	error->detail = format_detail(format, args);
+	va_end(args);
 	error->sqlstate = ERRCODE_INVALID_PARAMETER_VALUE;
 	error->message = "invalid object";
-	error->detail = detail.data;
 	return false;
 }
 

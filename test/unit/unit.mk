@@ -7,7 +7,7 @@ UNIT_CC ?= $(CC)
 UNIT_SANITIZE ?= -fsanitize=address,undefined -fno-sanitize-recover=undefined
 UNIT_SOURCES = test/unit/codec_test.c \
 	src/command.c src/membership.c src/message.c src/fields.c src/object.c \
-	src/jsonb_bytes.c
+	src/jsonb_bytes.c src/detail.c
 
 # What the sources use of the server beyond libpgcommon is either stubbed in
 # the test or in functions that it does not call, which --gc-sections drops.
