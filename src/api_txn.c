@@ -101,23 +101,12 @@ key_at(JsonbContainer *parent, const char *place, ResourceKey *key)
 
 /* Compares */
 
-/* A resourceVersion as it was read: decimal digits, no leading zeros. */
 static int64
 version_at(const JsonbValue *value, const char *place)
 {
-	int64		version = 0;
-	bool		valid = (value->type == jbvString && value->val.string.len > 0 &&
-						 value->val.string.len <= 18 &&
-						 (value->val.string.val[0] != '0' || value->val.string.len == 1));
+	int64		version;
 
-	for (int i = 0; valid && i < value->val.string.len; i++)
-	{
-		char		c = value->val.string.val[i];
-
-		valid = (c >= '0' && c <= '9');
-		version = version * 10 + (c - '0');
-	}
-	if (!valid)
+	if (!resource_version_parse(value, &version))
 		refuse("%s.resourceVersion must be a string of decimal digits, as it was read.", place);
 	return version;
 }
