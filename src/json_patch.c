@@ -315,12 +315,13 @@ open_node(Tree *tree, JsonbValue *node)
 
 	if (node->type != jbvBinary)
 		return;
-	tree->work += JsonContainerSize(node->val.binary.data) * sizeof(JEntry);
 	if (JsonContainerIsArray(node->val.binary.data))
 	{
+		tree->work += JsonContainerSize(node->val.binary.data) * sizeof(JsonbValue);
 		open_array(node);
 		return;
 	}
+	tree->work += JsonContainerSize(node->val.binary.data) * sizeof(JsonbPair);
 	fields_open(&fields, node->val.binary.data, 0);
 	fields_value(&fields, node);
 }
