@@ -369,7 +369,7 @@ $$;
 SELECT op FROM store.create(pg_temp.meta(pg_temp.thing('trace'), 'finalizers', '["a"]'));
 SELECT n, t.* FROM (VALUES
 	(1, $$SELECT op FROM store.put(pg_temp.meta(pg_temp.thing('trace'), 'finalizers', '["a"]'))$$),
-	(2, $$SELECT op FROM store.update(pg_temp.meta(pg_temp.thing('trace'), 'finalizers', '["a"]'))$$),
+	(2, $$SELECT op FROM store.update(store.get('ConfigMap', 'trace', 'objects'))$$),
 	(3, $$SELECT op FROM store.patch('ConfigMap', 'trace', '{"spec": null}', 'objects')$$),
 	(4, $$SELECT op FROM store.patch('ConfigMap', 'trace', '[]', 'objects', type => 'json')$$),
 	(5, $$SELECT op FROM store.patch('ConfigMap', 'missing', '{"spec": 1}', 'objects')$$),

@@ -89,6 +89,7 @@ FROM (VALUES
 	(24, 'metadata.labels.app=web'), (25, ''), (26, ',metadata.name=a,'), (27, 'spec.node= n1')
 ) AS s(number, selector) ORDER BY s.number;
 
+-- refused fields, and where
 SELECT left(s.selector, 30) AS selector, pg_temp.names(NULL, s.selector) AS refused
 FROM (VALUES
 	(1, 'metadata.name'), (2, 'a!b'), (3, '=a'), (4, 'spec..node=a'), (5, '.spec=a'),
