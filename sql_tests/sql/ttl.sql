@@ -88,11 +88,11 @@ SELECT store.delete('ConfigMap', 'renewed', 'ttl', expected => 1,
 \set VERBOSITY default
 
 -- a new resource of the same name owes nothing to the old one
-SELECT op FROM store.create(pg_temp.thing('again'), ttl => '300 ms');
+SELECT op FROM store.create(pg_temp.thing('again'), ttl => '2 s');
 SELECT op FROM store.delete('ConfigMap', 'again', 'ttl');
 SELECT op FROM store.create(pg_temp.thing('again'));
 -- (what was created later for as long is gone, so its time has passed)
-SELECT op FROM store.create(pg_temp.thing('witness'), ttl => '300 ms');
+SELECT op FROM store.create(pg_temp.thing('witness'), ttl => '2 s');
 SELECT pg_temp.gone('witness');
 SELECT store.get('ConfigMap', 'again', 'ttl') IS NOT NULL AS still_there;
 
