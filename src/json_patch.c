@@ -94,6 +94,7 @@ refuse(ObjectError *error, const char *format,...)
 	error->sqlstate = ERRCODE_INVALID_PARAMETER_VALUE;
 	error->message = "invalid patch";
 	error->detail = detail.data;
+	error->hint = NULL;
 	return false;
 }
 
