@@ -46,14 +46,19 @@ refuse(const char *format,...)
 			 errdetail_internal("%s", detail)));
 }
 
-/* What a check of an object or a patch found, with its place in front. */
+/*
+ * What a check of an object or a patch found, with its place in front; that of
+ * a key names its place itself, and place is NULL.
+ */
 static void
 refuse_with(const char *place, const ObjectError *error)
 {
 	ereport(ERROR,
 			(errcode(error->sqlstate),
 			 errmsg("invalid transaction"),
-			 errdetail_internal("%s: %s", place, error->detail)));
+			 place ? errdetail_internal("%s: %s", place, error->detail) :
+			 errdetail_internal("%s", error->detail),
+			 error->hint ? errhint("%s", error->hint) : 0));
 }
 
 static JsonbContainer *
@@ -96,7 +101,7 @@ key_at(JsonbContainer *parent, const char *place, ResourceKey *key)
 	if (!member_at(parent, "key", &value))
 		refuse("%s has no member key.", place);
 	if (!key_from_object(object_at(&value, key_place), key_place, key, &error))
-		refuse("%s", error.detail);
+		refuse_with(NULL, &error);
 }
 
 /* Compares */
@@ -243,7 +248,7 @@ append_operation(const JsonbValue *element, const char *place, StringInfo parts)
 	else if (part.op != COMMAND_DELETE)
 		take_object(&value, inner, &part);
 	else if (!key_from_object(object_at(&value, inner), inner, &part.key, &error))
-		refuse("%s", error.detail);
+		refuse_with(NULL, &error);
 	txn_append(parts, &part);
 	return 1;
 }

@@ -83,6 +83,7 @@ refuse(ObjectError *error, const char *format,...)
 	va_end(args);
 	error->sqlstate = ERRCODE_INVALID_PARAMETER_VALUE;
 	error->message = "invalid patch";
+	error->hint = NULL;
 	return false;
 }
 

@@ -11,7 +11,9 @@
  * object (object_identify).
  *
  * What object_identify() refuses is part of the rules that all members share:
- * to change it is to change COMMAND_VERSION.
+ * to change it is to change COMMAND_VERSION.  So it asks less of a kind than the
+ * backends do: entries written before they asked so much mean what they meant,
+ * and nothing is lost by it, for a patch cannot change the kind.
  *
  *-------------------------------------------------------------------------
  */
@@ -53,6 +55,7 @@ refuse(ObjectError *error, const char *format,...)
 	va_end(args);
 	error->sqlstate = ERRCODE_INVALID_PARAMETER_VALUE;
 	error->message = "invalid object";
+	error->hint = NULL;
 	return false;
 }
 
@@ -62,7 +65,8 @@ throw(const ObjectError *error)
 	ereport(ERROR,
 			(errcode(error->sqlstate),
 			 errmsg("%s", error->message),
-			 errdetail("%s", error->detail)));
+			 errdetail("%s", error->detail),
+			 error->hint ? errhint("%s", error->hint) : 0));
 }
 
 /*----------
@@ -74,6 +78,12 @@ static bool
 is_lower(char c)
 {
 	return c >= 'a' && c <= 'z';
+}
+
+static bool
+is_upper(char c)
+{
+	return c >= 'A' && c <= 'Z';
 }
 
 static bool
@@ -147,15 +157,45 @@ check_name(const char *what, const char *s, int length, ObjectError *error)
 	return true;
 }
 
-/* A kind is, in lower case, a DNS label.  Only ASCII has a case here. */
+/* [A-Z][A-Za-z0-9]*, as Kubernetes' conventions for types have it */
+static bool
+is_kind(const char *s, int length)
+{
+	if (length < 1 || length > MAX_LABEL_LENGTH || !is_upper(s[0]))
+		return false;
+	for (int i = 1; i < length; i++)
+	{
+		if (!is_upper(s[i]) && !is_lower_or_digit(s[i]))
+			return false;
+	}
+	return true;
+}
+
+/* Every kind that a caller gives passes here, to be written or to be read. */
 static bool
 check_kind(const char *what, const char *s, int length, ObjectError *error)
 {
-	char		lower[MAX_LABEL_LENGTH];
-	int			i;
+	if (is_kind(s, length))
+		return true;
 
-	for (i = 0; i < Min(length, MAX_LABEL_LENGTH); i++)
-		lower[i] = (s[i] >= 'A' && s[i] <= 'Z') ? s[i] + ('a' - 'A') : s[i];
+	refuse(error,
+		   "%s must begin with an upper-case ASCII letter, go on with ASCII letters and digits, and not be longer than %d bytes.",
+		   what, MAX_LABEL_LENGTH);
+	error->hint = "Kinds are written as in a manifest, such as \"Pod\"; not \"pods\".";
+	return false;
+}
+
+/*
+ * What the state machine asks of a kind: that it is, in lower case, a DNS
+ * label.  Only ASCII has a case here.
+ */
+static bool
+check_logged_kind(const char *what, const char *s, int length, ObjectError *error)
+{
+	char		lower[MAX_LABEL_LENGTH];
+
+	for (int i = 0; i < Min(length, MAX_LABEL_LENGTH); i++)
+		lower[i] = is_upper(s[i]) ? s[i] + ('a' - 'A') : s[i];
 
 	if (length > MAX_LABEL_LENGTH || !is_dns_label(lower, length))
 		return refuse(error,
@@ -252,8 +292,10 @@ check_optional_strings(JsonbContainer *object, const char *key, bool map,
 	return true;
 }
 
-bool
-object_identify(Jsonb *object, ResourceKey *key, ObjectError *error)
+typedef bool (*KindCheck) (const char *what, const char *s, int length, ObjectError *error);
+
+static bool
+identify(Jsonb *object, KindCheck kind_is_valid, ResourceKey *key, ObjectError *error)
 {
 	JsonbContainer *root = &object->root;
 	JsonbContainer *metadata;
@@ -270,7 +312,7 @@ object_identify(Jsonb *object, ResourceKey *key, ObjectError *error)
 		return false;
 
 	if (!find_string(root, "kind", "Field kind", &value, error) ||
-		!check_kind("Field kind", value.val.string.val, value.val.string.len, error))
+		!kind_is_valid("Field kind", value.val.string.val, value.val.string.len, error))
 		return false;
 	key->kind = pnstrdup(value.val.string.val, value.val.string.len);
 
@@ -305,6 +347,12 @@ object_identify(Jsonb *object, ResourceKey *key, ObjectError *error)
 		check_optional_string(metadata, "resourceVersion",
 							  "Field metadata.resourceVersion", error) &&
 		check_optional_string(metadata, "uid", "Field metadata.uid", error);
+}
+
+bool
+object_identify(Jsonb *object, ResourceKey *key, ObjectError *error)
+{
+	return identify(object, check_logged_kind, key, error);
 }
 
 /*----------
@@ -423,7 +471,7 @@ check_values(JsonbContainer *container, const PathStep *parent, int depth,
 bool
 object_verify(Jsonb *object, ResourceKey *key, ObjectError *error)
 {
-	return object_identify(object, key, error) &&
+	return identify(object, check_kind, key, error) &&
 		check_values(&object->root, NULL, 1, error);
 }
 

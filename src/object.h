@@ -32,6 +32,7 @@ typedef struct ObjectError
 	int			sqlstate;
 	char	   *message;
 	char	   *detail;
+	char	   *hint;			/* NULL if there is none */
 } ObjectError;
 
 /* The same without an ERROR: false, and why in *error. */
@@ -39,7 +40,8 @@ extern bool object_verify(Jsonb *object, ResourceKey *key, ObjectError *error);
 
 /*
  * The part of object_check() that the state machine asks for: everything but
- * depth, numbers and encoding, and no ERROR: false, and why in *error.
+ * depth, numbers and encoding, a kind by the wider rule of its own, and no
+ * ERROR: false, and why in *error.
  */
 extern bool object_identify(Jsonb *object, ResourceKey *key, ObjectError *error);
 

@@ -199,7 +199,7 @@ SELECT op FROM store.create('{"apiVersion": "v1", "kind": "Scope", "metadata": {
 SELECT op
 FROM store.create('{"apiVersion": "apps/v1", "kind": "Scope", "metadata": {"name": "x"}}');
 SELECT op
-FROM store.create('{"apiVersion": "apps/v1", "kind": "scope", "metadata": {"name": "x"}}');
+FROM store.create('{"apiVersion": "apps/v1", "kind": "SCOPE", "metadata": {"name": "x"}}');
 SELECT api_group, version, kind, namespace, name
 FROM store.resources WHERE lower(kind) = 'scope'
 ORDER BY api_group, version, kind, namespace, name;

@@ -14,7 +14,12 @@ SELECT store.get('Widget', 'a', 'one') IS NULL AS other_version;
 SELECT store.get('Widget', 'a', NULL, 'example.com/v1') IS NULL AS other_scope;
 SELECT store.get('Widget', 'a', 'three', 'example.com/v1') IS NULL AS other_namespace;
 SELECT store.get('Gadget', 'a', 'one', 'example.com/v1') IS NULL AS unknown_kind;
-SELECT store.get('widget', 'a', 'one', 'example.com/v1') IS NULL AS kinds_have_case;
+SELECT store.get('WIDGET', 'a', 'one', 'example.com/v1') IS NULL AS kinds_have_case;
+SELECT store.get('W1', 'a', 'one', 'example.com/v1') IS NULL AS kind_with_digit;
+SELECT store.get('W' || repeat('i', 62), 'a', 'one', 'example.com/v1') IS NULL AS longest_kind;
+-- what cannot be a kind is no kind that nothing was stored of
+SELECT store.get('widget', 'a', 'one', 'example.com/v1');
+SELECT store.get('widgets', 'a', 'one', 'example.com/v1');
 
 -- list: in the order of keys, byte by byte
 SELECT o#>>'{metadata,namespace}' AS namespace, o#>>'{metadata,name}' AS name
