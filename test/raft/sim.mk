@@ -97,9 +97,6 @@ ifneq ($(RAFT_TRACE_C),)
 		$(RAFT_TRACE_C) $(RAFT_COV)/core_*.o
 	$(RAFT_COV)/raft_trace $(wildcard $(RAFT_SIM_DIR)/traces/*.txt)
 endif
-	$(RAFT_CC) $(RAFT_SIM_CFLAGS) -I$(RAFT_SRC) --coverage -o $(RAFT_COV)/raft_contract \
-		$(RAFT_SIM_DIR)/contract.c $(RAFT_COV)/core_*.o
-	$(RAFT_COV)/raft_contract
 	$(RAFT_SIM_DIR)/coverage.pl $(RAFT_SRC) $(RAFT_COV)
 
 raft-coverage: $(RAFT_SIM_O)
