@@ -599,7 +599,8 @@ raft_on_snapshot_reply(struct raft *node, const struct raft_message *message,
 
 	if (node->state != RAFT_LEADER || slot == RAFT_NO_SLOT)
 		return RAFT_STALE;
-	if (message->match > node->log.last_index)
+	if (message->context > node->round ||
+		message->match > node->log.last_index)
 		return RAFT_INVALID;
 
 	node->peers[slot].heard = true;
