@@ -7,8 +7,8 @@
 # FOLDER holds the objects core_*.o that were built with --coverage, and what
 # their runs have counted.  Prints lines and branches per file, and each line
 # that was never reached with the reason that unreached.txt gives.  Fails if that
-# gives none, or if less is reached than the project promises.  A branch counts as covered once it was taken, so a
-# condition of three parts has six of them.
+# gives none, or if less is reached than the project promises.  A branch counts
+# as covered once it was taken, so a condition of three parts has six of them.
 #
 use strict;
 use warnings;
