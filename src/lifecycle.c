@@ -30,6 +30,7 @@
 #include "nodes/parsenodes.h"
 #include "status.h"
 #include "tcop/utility.h"
+#include "watchers.h"
 
 static object_access_hook_type prev_object_access_hook = NULL;
 static ProcessUtility_hook_type prev_ProcessUtility_hook = NULL;
@@ -51,6 +52,7 @@ end_of_transaction(XactEvent event, void *arg)
 	pg_atomic_fetch_add_u64(&progress->epoch, 1);
 	for (int i = 0; i < N_WORKERS; i++)
 		status_wake((WorkerKind) i);
+	watchers_wake_all();
 }
 
 void

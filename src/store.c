@@ -32,6 +32,7 @@
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
+#include "watchers.h"
 #include "worker.h"
 
 PG_MODULE_MAGIC;
@@ -50,6 +51,7 @@ request_shmem(void)
 	RequestAddinShmemSpace(status_shmem_size());
 	RequestAddinShmemSpace(inbox_shmem_size());
 	RequestAddinShmemSpace(request_shmem_size());
+	RequestAddinShmemSpace(watchers_shmem_size());
 	status_request_locks();
 }
 
@@ -63,6 +65,7 @@ startup_shmem(void)
 	status_shmem_init();
 	inbox_shmem_init();
 	request_shmem_init();
+	watchers_shmem_init();
 	LWLockRelease(AddinShmemInitLock);
 }
 
