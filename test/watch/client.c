@@ -23,6 +23,14 @@ client_close(Client *client)
 	client->conn = NULL;
 }
 
+/* That a server goes away is what this is about; nobody wants to read it. */
+static void
+ignore_notice(void *arg, const char *message)
+{
+	(void) arg;
+	(void) message;
+}
+
 bool
 client_connect(Client *client, int node)
 {
@@ -37,6 +45,7 @@ client_connect(Client *client, int node)
 		client_close(client);
 		return false;
 	}
+	(void) PQsetNoticeProcessor(client->conn, ignore_notice, NULL);
 	client->connects++;
 	return true;
 }

@@ -348,7 +348,7 @@ report_faults(void)
 }
 
 static void
-judge_group(const char *title, int first, int count)
+judge_group(const char *title, int first, int count, const Stream **fine, int *n_fine)
 {
 	long		deliveries = 0;
 	long		batches = 0;
@@ -370,6 +370,8 @@ judge_group(const char *title, int first, int count)
 					  watcher->last, DRAIN_LIMIT_MS / 1000);
 		if (!judge_stream(&history, &watcher->stream, &deliveries, flaw, sizeof(flaw)))
 			violation("%s", flaw);
+		else
+			fine[(*n_fine)++] = &watcher->stream;
 		batches += watcher->stream.n_batches;
 		notifications += watcher->notifications;
 		repairs += watcher->repairs;
@@ -418,8 +420,9 @@ judge(void)
 {
 	const Stream *streams[N_STREAMS];
 	Client		client = {.name = "judge"};
-	int			tried = 0;
-	int			found = 0;
+	int			n_streams = 0;	/* without a flaw */
+	int			tried;
+	int			found;
 
 	if (!client_connect(&client, 0) || !history_read(&history, &client))
 		violation("there is no history to judge by");
@@ -430,18 +433,13 @@ judge(void)
 	compare_nodes();
 
 	report_writes();
-	judge_group("watchers", 0, N_WATCHERS);
-	judge_group("listeners", N_WATCHERS, N_LISTENERS);
+	judge_group("watchers", 0, N_WATCHERS, streams, &n_streams);
+	judge_group("listeners", N_WATCHERS, N_LISTENERS, streams, &n_streams);
 	report_faults();
 
-	if (violations == 0)
-	{
-		for (int i = 0; i < N_STREAMS; i++)
-			streams[i] = &watchers[i].stream;
-		printf("flaws put in:\n");
-		found = doctor_streams(&history, streams, N_STREAMS, &tried);
-		printf("flaws found: %d of %d\n", found, tried);
-	}
+	printf("flaws put in:\n");
+	found = doctor_streams(&history, streams, n_streams, &tried);
+	printf("flaws found: %d of %d\n", found, tried);
 	printf("violations: %d\n", violations);
 	exit(violations > 0 || found < tried ? 1 : 0);
 }

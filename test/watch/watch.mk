@@ -10,12 +10,16 @@ WATCH_CC ?= $(CC)
 WATCH_CFLAGS = -std=gnu11 -O2 -g -D_GNU_SOURCE -Wall -Wextra -Werror -pthread
 WATCH_C = $(wildcard $(WATCH_DIR)/*.c)
 
+# The pg_config of a private root names folders that only the system has.
+WATCH_LIBPQ = $(dir $(firstword $(wildcard $(libpq_includedir)/libpq-fe.h \
+	/usr/include/postgresql/libpq-fe.h)))
+
 MINUTES ?= 5
 RATE ?=
 
 build/watch_check: $(WATCH_C) $(WATCH_DIR)/watch.h
 	@mkdir -p build
-	$(WATCH_CC) $(WATCH_CFLAGS) -I$(libpq_includedir) -o $@ $(WATCH_C) \
+	$(WATCH_CC) $(WATCH_CFLAGS) -I$(WATCH_LIBPQ) -o $@ $(WATCH_C) \
 		-L$(shell $(PG_CONFIG) --libdir) -lpq
 
 tap: build/watch_check
