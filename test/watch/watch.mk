@@ -22,7 +22,13 @@ build/watch_check: $(WATCH_C) $(WATCH_DIR)/watch.h
 	$(WATCH_CC) $(WATCH_CFLAGS) -I$(WATCH_LIBPQ) -o $@ $(WATCH_C) \
 		-L$(shell $(PG_CONFIG) --libdir) -lpq
 
-tap: build/watch_check
+# As its head says how to build it, and with warnings.
+build/watch_example: $(WATCH_DIR)/../../examples/watch.c
+	@mkdir -p build
+	$(WATCH_CC) -Wall -Wextra -Werror -I$(WATCH_LIBPQ) -o $@ $< \
+		-L$(shell $(PG_CONFIG) --libdir) -lpq
+
+tap: build/watch_check build/watch_example
 
 .PHONY: watch-check
 watch-check: build/watch_check
