@@ -153,7 +153,7 @@ exec_unprivileged()
 		"WORKSHOP=$WORKSHOP" "PG_CONFIG=$PG_CONFIG"
 	)
 	for name in STORE_MANIFESTS STORE_DEV_DIR KEEP SEEDS PROVE_TESTS PROVE_FLAGS \
-		PG_TEST_TIMEOUT_DEFAULT PAGER PSQLRC; do
+		PG_TEST_TIMEOUT_DEFAULT PAGER PSQLRC BENCH_COMMIT ROUNDS SLICE CLIENTS DEPTH; do
 		if [ -n "${!name:-}" ]; then
 			environment+=("$name=${!name}")
 		fi
@@ -180,7 +180,7 @@ enter_workshop()
 	fi
 	ensure_packages
 	PG_CONFIG=$(find_pg_config)
-	script=scripts/$(basename "$0")
+	script=${SCRIPT:-scripts/$(basename "$0")}
 	if [ -z "$folder" ]; then
 		folder=$(mktemp -d "${TMPDIR:-/tmp}/store-XXXXXX")
 		# until the script that runs there takes over
