@@ -18,6 +18,7 @@
 #include <libpq-fe.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -31,6 +32,7 @@
 #define MAX_EARS	16
 
 static volatile sig_atomic_t stop;
+static sem_t listening;
 
 static double
 now_ms(void)
@@ -116,8 +118,8 @@ write_steadily(void *arg)
 		}
 		snprintf(object, sizeof(object),
 				 "{\"apiVersion\": \"v1\", \"kind\": \"ConfigMap\", \"metadata\": {\"name\":"
-				 " \"bench-%d-%d\", \"namespace\": \"bench\"}, \"data\": {\"value\": \"%d\"}}",
-				 pen->number, i % 100, i);
+				 " \"bench-%d-%d\", \"namespace\": \"bench\"}, \"data\": {\"value\": \"%.3f\"}}",
+				 pen->number, i % 100, now_ms());
 		begun = now_ms();
 		result = execute(conn, "SELECT resource_version FROM store.put($1::jsonb)", object);
 		index = strtol(PQgetvalue(result, 0, 0), NULL, 10);
@@ -138,6 +140,7 @@ hear_notifications(Ear *ear, PGconn *conn)
 	PGnotify   *notify;
 
 	PQclear(execute(conn, "LISTEN store", NULL));
+	sem_post(&listening);
 	while (!stop)
 	{
 		if (poll(&waiting, 1, 200) <= 0)
@@ -159,6 +162,7 @@ hear_notifications(Ear *ear, PGconn *conn)
 static void
 watch(Ear *ear, PGconn *conn)
 {
+	sem_post(&listening);
 	while (!stop)
 	{
 		PGresult   *result = execute(conn, "SELECT type, resource_version, object"
@@ -239,6 +243,7 @@ measure_latency(int argc, char **argv)
 
 	if (n_nodes * 2 > MAX_EARS)
 		fail("too many nodes");
+	sem_init(&listening, 0, 0);
 	for (int i = 0; i < n_nodes * 2; i++)
 	{
 		ears[i] = (Ear) {.conninfo = argv[5 + i / 2],.listens = i % 2 == 0};
@@ -248,6 +253,8 @@ measure_latency(int argc, char **argv)
 	}
 	PQclear(result);
 	PQfinish(conn);
+	for (int i = 0; i < n_nodes * 2; i++)
+		sem_wait(&listening);
 	for (int i = 0; i < N_WRITERS; i++)
 	{
 		pens[i] = (Pen) {.conninfo = argv[4],.number = i,
