@@ -25,6 +25,7 @@
 #include "command.h"
 #include "expiry.h"
 #include "history.h"
+#include "listeners.h"
 #include "log_tables.h"
 #include "machine.h"
 #include "membership.h"
@@ -219,7 +220,8 @@ publish(void)
 	{
 		pg_atomic_write_u64(&progress->last_event, worker.last_event);
 		watchers_wake_marked(worker.applied);
-		status_wake(WORKER_NOTIFY);
+		if (listeners_any())
+			status_wake(WORKER_NOTIFY);
 	}
 	if (new_term)
 		status_wake(WORKER_RAFT);

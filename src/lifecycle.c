@@ -26,6 +26,7 @@
 #include "commands/dbcommands.h"
 #include "commands/extension.h"
 #include "mb/pg_wchar.h"
+#include "listeners.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "status.h"
@@ -49,6 +50,7 @@ end_of_transaction(XactEvent event, void *arg)
 		return;
 
 	status_reset_progress();
+	listeners_new_epoch();
 	pg_atomic_fetch_add_u64(&progress->epoch, 1);
 	for (int i = 0; i < N_WORKERS; i++)
 		status_wake((WorkerKind) i);

@@ -26,6 +26,7 @@
 #include "fmgr.h"
 #include "inbox.h"
 #include "lifecycle.h"
+#include "listeners.h"
 #include "miscadmin.h"
 #include "request.h"
 #include "status.h"
@@ -52,6 +53,7 @@ request_shmem(void)
 	RequestAddinShmemSpace(inbox_shmem_size());
 	RequestAddinShmemSpace(request_shmem_size());
 	RequestAddinShmemSpace(watchers_shmem_size());
+	RequestAddinShmemSpace(listeners_shmem_size());
 	status_request_locks();
 }
 
@@ -66,6 +68,7 @@ startup_shmem(void)
 	inbox_shmem_init();
 	request_shmem_init();
 	watchers_shmem_init();
+	listeners_shmem_init();
 	LWLockRelease(AddinShmemInitLock);
 }
 
@@ -80,6 +83,7 @@ _PG_init(void)
 
 	settings_define();
 	lifecycle_init();
+	listeners_init();
 	launcher_register();
 
 	prev_shmem_request_hook = shmem_request_hook;
