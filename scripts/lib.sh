@@ -74,6 +74,7 @@ missing_packages()
 	command -v gcc >/dev/null && command -v make >/dev/null || say build-essential
 	perl -MIPC::Run -e 1 2>/dev/null || say libipc-run-perl
 	command -v prove >/dev/null || say perl
+	/usr/bin/python3 -c 'import psycopg2' 2>/dev/null || say python3-psycopg2
 	command -v clang >/dev/null || say clang
 	command -v clang-tidy >/dev/null || say clang-tidy
 	# the fuzzer's and the sanitizers' runtime: where it is a package of its own,
@@ -152,7 +153,7 @@ exec_unprivileged()
 		"WORKSHOP=$WORKSHOP" "PG_CONFIG=$PG_CONFIG"
 	)
 	for name in STORE_MANIFESTS STORE_DEV_DIR KEEP SEEDS PROVE_TESTS PROVE_FLAGS BASELINE \
-		PG_TEST_TIMEOUT_DEFAULT PAGER PSQLRC; do
+		PG_TEST_TIMEOUT_DEFAULT PAGER PSQLRC BENCH_COMMIT ROUNDS SLICE CLIENTS DEPTH; do
 		if [ -n "${!name:-}" ]; then
 			environment+=("$name=${!name}")
 		fi
@@ -179,7 +180,7 @@ enter_workshop()
 	fi
 	ensure_packages
 	PG_CONFIG=$(find_pg_config)
-	script=scripts/$(basename "$0")
+	script=${SCRIPT:-scripts/$(basename "$0")}
 	if [ -z "$folder" ]; then
 		folder=$(mktemp -d "${TMPDIR:-/tmp}/store-XXXXXX")
 		# until the script that runs there takes over

@@ -332,6 +332,32 @@ AS 'MODULE_PATHNAME', 'store_wait_for';
 COMMENT ON FUNCTION store.wait_for IS
 	'wait until this node has applied a resource version; returns how far it is';
 
+CREATE FUNCTION store.watch
+(
+	since bigint,
+	kind text DEFAULT NULL,
+	namespace text DEFAULT NULL,
+	api_version text DEFAULT NULL,
+	label_selector text DEFAULT NULL,
+	field_selector text DEFAULT NULL,
+	"limit" integer DEFAULT NULL,
+	timeout interval DEFAULT '0',
+	OUT type text,
+	OUT resource_version bigint,
+	OUT api_group text,
+	OUT version text,
+	OUT kind text,
+	OUT namespace text,
+	OUT name text,
+	OUT object jsonb
+)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_watch';
+COMMENT ON FUNCTION store.watch IS
+	'changes after a resource version (0: the current state), or the next one within the timeout;'
+	' ends with a BOOKMARK to go on from';
+
 CREATE FUNCTION store.compact(resource_version bigint)
 RETURNS bigint
 LANGUAGE C VOLATILE PARALLEL UNSAFE

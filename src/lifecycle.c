@@ -26,10 +26,12 @@
 #include "commands/dbcommands.h"
 #include "commands/extension.h"
 #include "mb/pg_wchar.h"
+#include "listeners.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "status.h"
 #include "tcop/utility.h"
+#include "watchers.h"
 
 static object_access_hook_type prev_object_access_hook = NULL;
 static ProcessUtility_hook_type prev_ProcessUtility_hook = NULL;
@@ -48,9 +50,11 @@ end_of_transaction(XactEvent event, void *arg)
 		return;
 
 	status_reset_progress();
+	listeners_new_epoch();
 	pg_atomic_fetch_add_u64(&progress->epoch, 1);
 	for (int i = 0; i < N_WORKERS; i++)
 		status_wake((WorkerKind) i);
+	watchers_wake_all();
 }
 
 void

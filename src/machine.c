@@ -57,6 +57,7 @@ static struct
 	pg_uuid_t	cluster_id;
 	TableWriter *resources;
 	Relation	resources_key;
+	WatchSet	changes;
 }			machine;
 
 /* Across batches. */
@@ -218,7 +219,14 @@ machine_begin(const pg_uuid_t *cluster_id)
 	machine.cluster_id = *cluster_id;
 	machine.resources = table_writer_open(table_oid("resources"), RowExclusiveLock);
 	machine.resources_key = table_writer_index(machine.resources, "resources_key");
+	memset(&machine.changes, 0, sizeof(machine.changes));
 	history_begin();
+}
+
+const WatchSet *
+machine_changes(void)
+{
+	return &machine.changes;
 }
 
 void
@@ -355,6 +363,7 @@ write_event(const Command *command, uint64 index, int32 ordinal,
 		values[EVENTS_PREVIOUS_VERSION] = Int64GetDatum(before->resource_version);
 	}
 	history_add(values, isnull);
+	watch_set_add(&machine.changes, command->key.kind, command->key.namespace);
 }
 
 /*

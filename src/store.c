@@ -26,12 +26,14 @@
 #include "fmgr.h"
 #include "inbox.h"
 #include "lifecycle.h"
+#include "listeners.h"
 #include "miscadmin.h"
 #include "request.h"
 #include "status.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
+#include "watchers.h"
 #include "worker.h"
 
 PG_MODULE_MAGIC;
@@ -50,6 +52,8 @@ request_shmem(void)
 	RequestAddinShmemSpace(status_shmem_size());
 	RequestAddinShmemSpace(inbox_shmem_size());
 	RequestAddinShmemSpace(request_shmem_size());
+	RequestAddinShmemSpace(watchers_shmem_size());
+	RequestAddinShmemSpace(listeners_shmem_size());
 	status_request_locks();
 }
 
@@ -63,6 +67,8 @@ startup_shmem(void)
 	status_shmem_init();
 	inbox_shmem_init();
 	request_shmem_init();
+	watchers_shmem_init();
+	listeners_shmem_init();
 	LWLockRelease(AddinShmemInitLock);
 }
 
@@ -77,6 +83,7 @@ _PG_init(void)
 
 	settings_define();
 	lifecycle_init();
+	listeners_init();
 	launcher_register();
 
 	prev_shmem_request_hook = shmem_request_hook;

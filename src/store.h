@@ -58,6 +58,7 @@ extern int	store_inbox_size;
 extern int	store_log_segment_size;
 extern int	store_history_retention;	/* in seconds; -1: no limit */
 extern int	store_history_size;
+extern double store_notify_queue_limit; /* part of the whole */
 extern char *store_record_directory;
 
 extern void settings_define(void);
