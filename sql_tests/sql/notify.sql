@@ -24,7 +24,6 @@ SELECT op FROM store.delete('Secret', 'heard', 'notify');
 SELECT type, name, object->'data' AS data,
 	resource_version > lag(resource_version) OVER (ORDER BY resource_version) AS grows
 FROM store.events WHERE namespace = 'notify' ORDER BY resource_version;
-SELECT pg_temp.all_told();
 
 -- The channels: anyone who may connect may listen, in this database.
 LISTEN store;
