@@ -31,6 +31,7 @@
 #include "storage/latch.h"
 #include "utils/builtins.h"
 #include "utils/wait_event.h"
+#include "worker.h"
 
 STORE_FUNCTION(store_leave);
 STORE_FUNCTION(store_promote);
@@ -165,6 +166,7 @@ steer(const char *verb, const char *name, Reply *reply)
 		return;
 	}
 	memset(&request, 0, sizeof(request));
+	request.since_ms = worker_now_ms();
 	strlcpy(request.name, name, sizeof(request.name));
 	for (;;)
 	{

@@ -59,16 +59,19 @@ refuse_unknown(const InboxRecord *record, const char *name)
 				 "See store.members.");
 }
 
+/*
+ * Whether a member has been heard of since then.  That it was heard of lately
+ * is not enough: whoever removes a member often does so because servers are
+ * being stopped.
+ */
 static bool
-is_within_reach(const struct raft *node, uint64 id, uint64 self, uint64 now_ms,
-				uint32 timeout_ms)
+was_heard(const struct raft *node, uint64 id, uint64 self, uint64 since_ms)
 {
 	struct raft_peer_progress peer;
 
 	if (id == self)
 		return true;
-	return raft_progress(node, id, &peer) && peer.last_contact_ms != 0 &&
-		now_ms - peer.last_contact_ms < timeout_ms;
+	return raft_progress(node, id, &peer) && peer.last_contact_ms > since_ms;
 }
 
 /*
@@ -76,8 +79,8 @@ is_within_reach(const struct raft *node, uint64 id, uint64 self, uint64 now_ms,
  * majority; who cannot is listed in *missing.
  */
 static bool
-rest_has_quorum(const struct raft *node, uint64 without, uint64 self, uint64 now_ms,
-				uint32 timeout_ms, StringInfo missing)
+rest_has_quorum(const struct raft *node, uint64 without, uint64 self, uint64 since_ms,
+				StringInfo missing)
 {
 	const Membership *membership = roster_current();
 	uint32		n_voters = 0;
@@ -90,7 +93,7 @@ rest_has_quorum(const struct raft *node, uint64 without, uint64 self, uint64 now
 		if (member->role != RAFT_VOTER || member->id == without)
 			continue;
 		n_voters++;
-		if (is_within_reach(node, member->id, self, now_ms, timeout_ms))
+		if (was_heard(node, member->id, self, since_ms))
 			n_reached++;
 		else
 			appendStringInfo(missing, "%s\"%s\"", missing->len > 0 ? ", " : "",
@@ -101,10 +104,10 @@ rest_has_quorum(const struct raft *node, uint64 without, uint64 self, uint64 now
 
 static bool
 begin_remove(const InboxRecord *record, const struct raft *node,
-			 const struct raft_update *update, uint64 now_ms, uint32 timeout_ms,
-			 struct raft_event *event, LogEntry *entry)
+			 const struct raft_update *update, struct raft_event *event, LogEntry *entry)
 {
-	const char *name = ((const MemberRequest *) record->data)->name;
+	const MemberRequest *request = (const MemberRequest *) record->data;
+	const char *name = request->name;
 	Membership	next = *roster_current();
 	Member	   *member = membership_find_name(&next, name);
 	StringInfoData missing;
@@ -130,7 +133,7 @@ begin_remove(const InboxRecord *record, const struct raft *node,
 	}
 	initStringInfo(&missing);
 	if (member->role == RAFT_VOTER &&
-		!rest_has_quorum(node, member->id, update->leader, now_ms, timeout_ms, &missing))
+		!rest_has_quorum(node, member->id, update->leader, request->since_ms, &missing))
 	{
 		put_off(record, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
 				psprintf("removing \"%s\" would leave the cluster without a majority", name),
@@ -197,8 +200,7 @@ begin_transfer(const InboxRecord *record, const struct raft_update *update,
 
 bool
 verbs_begin(const InboxRecord *record, const struct raft *node,
-			const struct raft_update *update, uint64 now_ms, uint32 timeout_ms,
-			struct raft_event *event, LogEntry *entry)
+			const struct raft_update *update, struct raft_event *event, LogEntry *entry)
 {
 	if (record->length != sizeof(MemberRequest))
 		return false;
@@ -209,7 +211,7 @@ verbs_begin(const InboxRecord *record, const struct raft *node,
 		return false;
 	}
 	if (record->kind == INBOX_REMOVE)
-		return begin_remove(record, node, update, now_ms, timeout_ms, event, entry);
+		return begin_remove(record, node, update, event, entry);
 	return begin_transfer(record, update, event);
 }
 

@@ -19,14 +19,13 @@
 
 /*
  * INBOX_REMOVE and INBOX_TRANSFER.  Returns false if the request was answered.
- * now_ms: the time of worker_now_ms().  timeout_ms: the election timeout.
  *
  * The removal of the leader begins with a transfer, and so does not happen
  * here: it is put off, and granted by the next leader.
  */
 extern bool verbs_begin(const InboxRecord *record, const struct raft *node,
-						const struct raft_update *update, uint64 now_ms,
-						uint32 timeout_ms, struct raft_event *event, LogEntry *entry);
+						const struct raft_update *update, struct raft_event *event,
+						LogEntry *entry);
 extern void verbs_stepped(const InboxRecord *record, const struct raft_event *event,
 						  enum raft_status status);
 

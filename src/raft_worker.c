@@ -220,8 +220,7 @@ receive_verb(const InboxRecord *record)
 	struct raft_event *event = new_event(RAFT_CONFIG_PROPOSED);
 	LogEntry	entry;
 
-	if (verbs_begin(record, &worker.node, &worker.update, event->now_ms,
-					worker.options.election_timeout_ms, event, &entry))
+	if (verbs_begin(record, &worker.node, &worker.update, event, &entry))
 		verbs_stepped(record, event, step(&entry));
 }
 

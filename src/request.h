@@ -56,6 +56,7 @@ typedef struct AdmitRequest
 /* INBOX_REMOVE, INBOX_TRANSFER: which member; TRANSFER: empty for any. */
 typedef struct MemberRequest
 {
+	uint64		since_ms;		/* when it was first asked, by worker_now_ms() */
 	char		name[STORE_NAME_SIZE];
 } MemberRequest;
 
