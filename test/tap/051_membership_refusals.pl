@@ -178,12 +178,12 @@ $cluster->is_same_everywhere('and follows');
 # The leader moves without moving: another name for the same place.
 $leader = $cluster->wait_for_leader;
 $leader->append_conf('postgresql.conf',
-	"store.advertise = 'host=localhost hostaddr=127.0.0.1 port=" . $leader->port . "'\n");
+	"store.advertise = '" . $cluster->address($leader) . " connect_timeout=4'\n");
 $leader->reload;
 for my $node ($cluster->nodes)
 {
 	ok( $node->poll_query_until('postgres',
-			q{SELECT conninfo ~ 'host=localhost' FROM store.members WHERE name = '}
+			q{SELECT conninfo ~ 'connect_timeout=4' FROM store.members WHERE name = '}
 			  . $leader->name . q{'}),
 		'a new store.advertise of the leader reaches ' . $node->name);
 }
