@@ -4,10 +4,11 @@ SELECT store.leave();
 SELECT store.promote('nobody');
 SELECT store.promote('');
 SELECT store.promote(NULL);
-SELECT store.remove_member('nobody') IS NULL AS done \gset
-\echo :SQLSTATE
-SELECT store.remove_member((SELECT name FROM store.status)) IS NULL AS done \gset
-\echo :SQLSTATE
+-- these name this node
+\set VERBOSITY sqlstate
+SELECT store.remove_member('nobody');
+SELECT store.remove_member((SELECT name FROM store.status));
+\set VERBOSITY default
 SELECT store.remove_member(repeat('x', 100));
 SELECT store.transfer_leadership();
 -- itself is no error, and neither is promoting a voter

@@ -200,7 +200,8 @@ ok($bare->poll_query_until('later', 'SELECT store.barrier() > 0'),
 is_refused($bare, 'postgres', 'DROP DATABASE later',
 	qr/ERROR:  55006: .*holds the store.*HINT:.*store\.leave\(\)/s, 'DROP DATABASE of a store');
 is_refused($bare, 'postgres', 'ALTER DATABASE later RENAME TO never',
-	qr/ERROR:  55006: .*holds the store.*HINT:.*store\.database/s, 'ALTER DATABASE RENAME of a store');
+	qr/ERROR:  55006: .*holds the store.*HINT:.*store\.database/s,
+		'ALTER DATABASE RENAME of a store');
 is( $bare->safe_psql('later', put('kept')), 'Created', 'it is there and works');
 
 # Renamed the way the hint says.
@@ -211,7 +212,8 @@ my ($state, $error) = (
 isnt($state, 0, 'a database that is not the store of this server refuses writes');
 like($error, qr/ERROR:  55000: cannot call .* in database "later".*HINT:.*store\.database/s,
 	'and says where it is');
-is($bare->safe_psql('later', 'SELECT count(*) FROM store.resources'), '1', 'what is in it can be read');
+is($bare->safe_psql('later', 'SELECT count(*) FROM store.resources'), '1',
+	'what is in it can be read');
 is_prompt($bare, 'ALTER DATABASE later RENAME TO renamed', 'the database is renamed');
 ok($bare->poll_query_until('renamed', 'SELECT store.barrier() > 0'), 'and is the store again');
 is( $bare->safe_psql('renamed', put('kept')), 'Unchanged', 'with what it had');
@@ -219,9 +221,11 @@ is( $bare->safe_psql('renamed', put('kept')), 'Unchanged', 'with what it had');
 is_prompt($bare, 'DROP DATABASE renamed WITH (FORCE)', 'DROP DATABASE WITH (FORCE) means it');
 $bare->safe_psql('postgres', 'CREATE DATABASE renamed');
 ok( $bare->poll_query_until('renamed', q{
-		SELECT count(*) = 3 FROM pg_stat_activity WHERE datname = 'renamed' AND backend_type LIKE 'store %'}),
+		SELECT count(*) = 3 FROM pg_stat_activity WHERE datname = 'renamed'
+		AND backend_type LIKE 'store %'}),
 	'workers wait in a database of that name');
-is_prompt($bare, 'ALTER DATABASE renamed RENAME TO spare', 'which can be renamed before it is a store');
+is_prompt($bare, 'ALTER DATABASE renamed RENAME TO spare',
+	'which can be renamed before it is a store');
 is_prompt($bare, 'ALTER DATABASE spare RENAME TO renamed', 'and back');
 $bare->safe_psql('renamed', 'CREATE EXTENSION store');
 is( $bare->safe_psql('renamed', "SET store.request_timeout = '60s'; " . put('kept')),

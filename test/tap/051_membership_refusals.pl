@@ -65,8 +65,10 @@ my $there = StoreCluster::quote($cluster->address($one));
 
 $one->safe_psql('postgres', put('a'));
 $stranger->safe_psql('postgres', put('mine'));
-is_refused($stranger, "SELECT store.join($there)", '55000', qr/not empty/, 'a node with data joins');
-is($one->safe_psql('postgres', 'SELECT count(*) FROM store.members'), '1', 'and left nothing behind');
+is_refused($stranger, "SELECT store.join($there)", '55000', qr/not empty/,
+	'a node with data joins');
+is($one->safe_psql('postgres', 'SELECT count(*) FROM store.members'), '1',
+	'and left nothing behind');
 is_refused($two, q{SELECT store.join('host=127.0.0.1 port=1 dbname=postgres')},
 	'08001', qr/could not connect/, 'there is nobody to join');
 
@@ -83,17 +85,20 @@ my $elsewhere = $cluster->address($two);
 $stranger->append_conf('postgresql.conf',
 	"store.node_name = 'stranger'\nstore.advertise = '$elsewhere'\n");
 $stranger->reload;
-ok($stranger->poll_query_until('postgres', q{SELECT current_setting('store.node_name') = 'stranger'}),
+ok($stranger->poll_query_until('postgres',
+	q{SELECT current_setting('store.node_name') = 'stranger'}),
 	'the settings are there');
 is_refused($stranger, "SELECT store.join($there)",
 	'22023', qr/address of another node/, 'an address of another node');
 $stranger->append_conf('postgresql.conf', "store.advertise = 'host=127.0.0.1 port=1'\n");
 $stranger->reload;
-ok($stranger->poll_query_until('postgres', q{SELECT current_setting('store.advertise') ~ 'port=1$'}),
+ok($stranger->poll_query_until('postgres',
+	q{SELECT current_setting('store.advertise') ~ 'port=1$'}),
 	'the settings are there');
 is_refused($stranger, "SELECT store.join($there)",
 	'08001', qr/could not connect/, 'an address of nobody');
-is($one->safe_psql('postgres', 'SELECT count(*) FROM store.members'), '1', 'none of them was let in');
+is($one->safe_psql('postgres', 'SELECT count(*) FROM store.members'), '1',
+	'none of them was let in');
 
 # A join that was left half done: admitted, and never heard of again.
 $one->safe_psql('postgres', 'SELECT node_id FROM store.raft_admit(' . join(', ',
@@ -116,11 +121,13 @@ is($two->safe_psql('postgres', q{SELECT store.promote('node2')}), '', 'nor is pr
 $one->safe_psql('postgres', 'SELECT node_id FROM store.raft_admit(' . join(', ',
 	"'ghost'",
 	StoreCluster::quote('dbname=postgres ' . $cluster->address($stranger)),
-	StoreCluster::quote($stranger->safe_psql('postgres', 'SELECT cluster_id FROM store.status'))) . ')')
+	StoreCluster::quote($stranger->safe_psql('postgres',
+		'SELECT cluster_id FROM store.status'))) . ')')
   if $cluster->wait_for_leader == $one
   || $one->safe_psql('postgres', q{SELECT store.transfer_leadership('node1')});
 $two->safe_psql('postgres', q{SELECT store.remove_member('ghost')});
-is($two->safe_psql('postgres', 'SELECT count(*) FROM store.members'), '2', 'a ghost can be removed');
+is($two->safe_psql('postgres', 'SELECT count(*) FROM store.members'), '2',
+	'a ghost can be removed');
 
 # Two at once.
 my $three = new_node('node3');
@@ -137,7 +144,8 @@ my $four = new_node('node4');
 push @{ $cluster->{nodes} }, $three, $four;
 is($one->safe_psql('postgres', q{SELECT count(*) FROM store.members WHERE role = 'voter'}),
 	'4', 'and both are voters');
-is_refused($three, "SELECT store.join('host=127.0.0.1 dbname=postgres port=" . $stranger->port . q{')},
+is_refused($three,
+	"SELECT store.join('host=127.0.0.1 dbname=postgres port=" . $stranger->port . q{')},
 	'55000', qr/already a member/, 'a member joins another cluster');
 
 #
@@ -195,7 +203,8 @@ $cluster->wait_all_writable;
 my ($leaver) = $cluster->others($leader);
 my ($ret, $stdout, $stderr) = $leaver->psql('postgres', 'DROP EXTENSION store');
 is($ret, 0, 'a member may drop the extension');
-like($stderr, qr/WARNING:.*still a member.*store\.leave\(\)/s, 'and is told that it should leave first');
+like($stderr, qr/WARNING:.*still a member.*store\.leave\(\)/s,
+	'and is told that it should leave first');
 ok( $leader->poll_query_until('postgres',
 		q{SELECT last_error LIKE '42883%' FROM store.members WHERE name = '}
 		  . $leaver->name . q{'}),
@@ -208,7 +217,8 @@ $there = StoreCluster::quote($cluster->address($leader));
 is_refused($leaver, "SELECT store.join($there)", '42710',
 	qr/already has a member.*remove_member\('@{[ $leaver->name ]}'\)/s,
 	'it is not taken for the member that it was');
-$leader->safe_psql('postgres', 'SELECT store.remove_member(' . StoreCluster::quote($leaver->name) . ')');
+$leader->safe_psql('postgres',
+	'SELECT store.remove_member(' . StoreCluster::quote($leaver->name) . ')');
 $cluster->join_node($leaver, $leader);
 $cluster->wait_all_writable;
 $cluster->is_same_everywhere('until that one was removed; then it joins');
