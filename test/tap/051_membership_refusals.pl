@@ -176,7 +176,8 @@ $cluster->{nodes} = [ $leader, $up, $down ];
 for my $node ($leader, $up, $down)
 {
 	ok( $node->poll_query_until('postgres',
-			"SELECT conninfo ~ 'port=$port\\M' FROM store.members WHERE name = '" . $down->name . q{'}),
+			"SELECT conninfo ~ 'port=$port\\M' FROM store.members WHERE name = '"
+			  . $down->name . q{'}),
 		'a member that moved is found again: ' . $node->name);
 }
 $cluster->wait_all_writable;
