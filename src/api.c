@@ -19,7 +19,46 @@
 #include "storage/lock.h"
 #include "table.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/snapmgr.h"
+
+/* The tables that the apply worker writes: resources, events, its segments. */
+#define N_WRITTEN_TABLES	(2 + HISTORY_SEGMENTS)
+
+static Oid	written_tables[N_WRITTEN_TABLES];
+static uint64 written_tables_looked_up = 0; /* when invalidations were so many */
+static uint64 invalidations = 1;
+
+static void
+count_invalidation(Datum arg, Oid relation)
+{
+	invalidations++;
+}
+
+static const char *
+written_table_name(int n)
+{
+	return n == 0 ? "resources" : n == 1 ? "events" : history_segment_name(n - 2);
+}
+
+/*
+ * Look the tables up, once and again after any of them may have changed.
+ */
+static void
+find_written_tables(void)
+{
+	static bool registered = false;
+	uint64		before = invalidations;
+
+	if (!registered)
+	{
+		CacheRegisterRelcacheCallback(count_invalidation, (Datum) 0);
+		registered = true;
+	}
+	for (int n = 0; n < N_WRITTEN_TABLES; n++)
+		written_tables[n] = table_oid(written_table_name(n));
+	written_tables_looked_up = before;
+}
 
 /*
  * A session that holds a lock against writers and then waits for the apply
@@ -31,19 +70,21 @@ check_own_locks(const char *function)
 	static const LOCKMODE modes[] = {
 		ShareLock, ShareRowExclusiveLock, ExclusiveLock, AccessExclusiveLock
 	};
-	for (int t = -2; t < HISTORY_SEGMENTS; t++)
+
+	if (written_tables_looked_up != invalidations)
+		find_written_tables();
+	for (int n = 0; n < N_WRITTEN_TABLES; n++)
 	{
-		const char *table = t == -2 ? "resources" : t == -1 ? "events" : history_segment_name(t);
 		LOCKTAG		tag;
 
-		SET_LOCKTAG_RELATION(tag, MyDatabaseId, table_oid(table));
+		SET_LOCKTAG_RELATION(tag, MyDatabaseId, written_tables[n]);
 		for (int m = 0; m < lengthof(modes); m++)
 		{
 			if (LockHeldByMe(&tag, modes[m]))
 				ereport(ERROR,
 						(errcode(ERRCODE_OBJECT_IN_USE),
 						 errmsg("cannot call %s while this transaction holds a lock on store.%s",
-								function, table),
+								function, written_table_name(n)),
 						 errdetail("The lock keeps the apply worker from making the change this call would wait for."),
 						 errhint("End the transaction first.")));
 		}
