@@ -129,6 +129,7 @@ struct Link
 	uint32		interest;		/* WL_SOCKET_* */
 	bool		socket_changed;
 	bool		went_down;
+	bool		shut_out;		/* the peer will never take our messages again */
 
 	/*
 	 * Oldest message first.  Both are empty unless LINK_UP; queue is also
@@ -312,6 +313,8 @@ link_refused(Link *link, const PGresult *result)
 {
 	peer_error_describe(link->last_error, sizeof(LinkError), result);
 	link->refused = true;
+	if (peer_error_is_exclusion(result))
+		link->shut_out = true;
 
 	/* Messages behind a refused one say nothing new. */
 	if (link_clock_ms() < link->pause_until)
@@ -785,10 +788,17 @@ link_went_down(Link *link)
 	return went_down;
 }
 
+bool
+link_is_shut_out(const Link *link)
+{
+	return link->shut_out;
+}
+
 void
 link_status(const Link *link, LinkStatus *status)
 {
 	status->connected = (link->state == LINK_UP);
+	status->shut_out = link->shut_out;
 	status->sent_messages = link->sent_messages;
 	status->sent_bytes = link->sent_bytes;
 	status->dropped_messages = link->dropped_messages;

@@ -20,6 +20,7 @@
 #include "access/xlog.h"
 #include "blocker.h"
 #include "common/pg_prng.h"
+#include "identity.h"
 #include "inbox.h"
 #include "machine.h"
 #include "miscadmin.h"
@@ -27,10 +28,12 @@
 #include "pending.h"
 #include "raft_admin.h"
 #include "recorder.h"
+#include "recovery.h"
 #include "log_tables.h"
 #include "request.h"
 #include "retention.h"
 #include "roster.h"
+#include "starts.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "transport.h"
@@ -63,7 +66,7 @@ static struct
 	struct raft_update update;	/* of the last step */
 	struct raft_event event;	/* being built */
 	struct raft_options options;
-	pg_uuid_t	cluster_id;
+	MessageOrigin origin;		/* our cluster, and the number of this start */
 	uint64		node_id;
 	Transport  *transport;
 	MemoryContext turn_context;
@@ -97,6 +100,22 @@ new_event(enum raft_event_type type)
 }
 
 /*
+ * A member's disk went back.  It is told with the next message it sends.
+ */
+static void
+shut_out(raft_id member)
+{
+	worker_begin("noting that a member has lost data");
+	starts_note_loss(member);
+	worker_commit();
+	ereport(LOG,
+			(errmsg("member \"%s\" has lost part of the log that it acknowledged, and is shut out",
+					roster_name(member)),
+			 errdetail("Its disk was restored to an earlier state or exchanged."),
+			 errhint("Do not restore a member from a backup; let a new one join in its place.")));
+}
+
+/*
  * Step the core through worker.event, and take on the duties that follow;
  * entries are what the event would append.
  */
@@ -124,11 +143,7 @@ step(const LogEntry *entries)
 	if (update->promotable != 0)
 		worker.promotable = update->promotable;
 	if (update->lost_data != 0)
-		ereport(LOG,
-				(errmsg("member \"%s\" has lost part of the log that it acknowledged",
-						roster_name(update->lost_data)),
-				 errdetail("Its disk was restored to an earlier state or exchanged. It counts only for what it acknowledges anew."),
-				 errhint("Do not restore a member from a backup; let a new one join in its place.")));
+		shut_out(update->lost_data);
 	if (update->config_changed || update->state != old_state ||
 		update->leader != old_leader || update->term != old_term)
 		worker.state_changed = true;
@@ -140,6 +155,31 @@ step(const LogEntry *entries)
  * ------------------------------------------------------------------------
  */
 
+/*
+ * Sessions have looked at this before us, but what they let pass may have been
+ * overtaken in the inbox.  What starts_note() writes is durable when we go on.
+ */
+static bool
+is_of_newest_start(const MessageHeader *header)
+{
+	switch (starts_judge(header->from, header->origin.start))
+	{
+		case START_KNOWN:
+			return true;
+		case START_NEWER:
+			break;
+		default:
+			return false;
+	}
+	if (membership_find(roster_current(), header->from) != NULL)
+	{
+		worker_begin("noting the start of a member");
+		starts_note(header->from, header->origin.start, roster_current());
+		worker_commit();
+	}
+	return true;
+}
+
 static void
 receive_message(InboxRecord *record)
 {
@@ -147,8 +187,10 @@ receive_message(InboxRecord *record)
 	const char *problem = message_decode(record->data, record->length, &message);
 
 	if (problem != NULL ||
-		memcmp(&message.header.cluster_id, &worker.cluster_id, sizeof(pg_uuid_t)) != 0 ||
-		message.header.to != worker.node_id)
+		memcmp(&message.header.origin.cluster_id, &worker.origin.cluster_id,
+			   sizeof(pg_uuid_t)) != 0 ||
+		message.header.to != worker.node_id ||
+		!is_of_newest_start(&message.header))
 		return;					/* of a former life; the sender was checked */
 	transport_heard_from(worker.transport, message.header.from);
 
@@ -214,6 +256,9 @@ receive_records(void)
 			case INBOX_ADOPT:
 				admin_adopt(record);
 				break;
+			case INBOX_RECOVER:
+				recovery_serve(record, &worker.update, worker.transport);
+				break;
 			case INBOX_FILLER:
 				break;
 		}
@@ -225,8 +270,10 @@ receive_records(void)
 static void
 notice_links(void)
 {
-	uint64		peer;
+	uint64		peer = transport_shut_out_by(worker.transport);
 
+	if (peer != 0 && membership_find(roster_current(), peer) != NULL)
+		recovery_shut_out(peer, worker.transport);
 	while ((peer = transport_next_link_down(worker.transport)) != 0)
 	{
 		outbox_clear(peer);
@@ -310,7 +357,7 @@ forward_writes(void)
 		if (n == 0)
 			return;
 		resetStringInfo(&buffer);
-		message_encode_forward(&buffer, &worker.cluster_id, worker.node_id, leader,
+		message_encode_forward(&buffer, &worker.origin, worker.node_id, leader,
 							   term, worker.batch, n);
 		if (!transport_send(worker.transport, leader, buffer.data, buffer.len))
 		{
@@ -413,7 +460,7 @@ publish(void)
 	if (leader[0] != '\0')
 		strlcpy(worker.last_leader, leader, sizeof(worker.last_leader));
 
-	status.cluster_id = worker.cluster_id;
+	status.cluster_id = worker.origin.cluster_id;
 	status.node_id = worker.node_id;
 	if (self != NULL)
 		strlcpy(status.name, self->name, sizeof(status.name));
@@ -643,27 +690,55 @@ restore(const RaftLogContents *contents, uint64 applied_index)
 						   violation.expected, violation.found)));
 }
 
+/*
+ * Take the next number for this start, if the stored state is this server's and
+ * the others have not shut it out.  Returns NULL, or why not (palloc'd).
+ */
+static const char *
+begin_start(RaftState *state)
+{
+	const char *problem;
+
+	if (state->shut_out[0] != '\0')
+		return state->shut_out;
+	problem = identity_difference(&state->home);
+	if (problem != NULL)
+		return problem;
+	state->start = identity_next_start(state->start);
+	log_tables_save_start(&state->home, state->start, "");
+	starts_load();
+	return NULL;
+}
+
 static void
 open_node(void)
 {
 	RaftLogContents *contents = palloc0(sizeof(RaftLogContents));
 	MemoryContext oldcontext = CurrentMemoryContext;
 	uint64		applied_index;
+	const char *problem;
 
 	worker_begin("opening the log");
 	MemoryContextSwitchTo(oldcontext);
 	log_tables_open(contents);
 	applied_index = machine_open().index;
+	problem = begin_start(&contents->state);
 	worker_commit();
+	if (problem != NULL)
+	{
+		pg_atomic_write_u64(&progress->commit_index, applied_index);
+		recovery_run_detached(problem);
+	}
 
-	worker.cluster_id = contents->state.cluster_id;
+	worker.origin.cluster_id = contents->state.cluster_id;
+	worker.origin.start = contents->state.start;
 	worker.node_id = contents->state.node_id;
 	worker.transport = transport_create();
 	restore(contents, applied_index);
 	roster_init(contents, worker.transport);
 	turn_init(contents->last_index);
 	pending_init();
-	outbox_init(worker.transport, &worker.cluster_id);
+	outbox_init(worker.transport, &worker.origin);
 	inbox_begin();
 
 	worker.applied_index = applied_index;

@@ -47,6 +47,7 @@ typedef struct NodeStatus
 	char		name[STORE_NAME_SIZE];
 	enum raft_state state;
 	bool		learner;
+	bool		detached;		/* takes no part in consensus; see recovery.h */
 	uint64		term;
 	uint64		leader;			/* 0: nobody known */
 	char		last_leader[STORE_NAME_SIZE];	/* the last one known */

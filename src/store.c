@@ -28,6 +28,7 @@
 #include "lifecycle.h"
 #include "miscadmin.h"
 #include "request.h"
+#include "starts.h"
 #include "status.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
@@ -48,6 +49,7 @@ request_shmem(void)
 		prev_shmem_request_hook();
 
 	RequestAddinShmemSpace(status_shmem_size());
+	RequestAddinShmemSpace(starts_shmem_size());
 	RequestAddinShmemSpace(inbox_shmem_size());
 	RequestAddinShmemSpace(request_shmem_size());
 	status_request_locks();
@@ -61,6 +63,7 @@ startup_shmem(void)
 
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	status_shmem_init();
+	starts_shmem_init();
 	inbox_shmem_init();
 	request_shmem_init();
 	LWLockRelease(AddinShmemInitLock);

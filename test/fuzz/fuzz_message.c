@@ -57,9 +57,9 @@ fuzz_one(const char *data, Size length)
 
 	initStringInfo(&again);
 	if (header.kind == MESSAGE_RAFT)
-		message_encode_raft(&again, &header.cluster_id, &message.raft, message.entries);
+		message_encode_raft(&again, &header.origin, &message.raft, message.entries);
 	else
-		message_encode_forward(&again, &header.cluster_id, header.from, header.to,
+		message_encode_forward(&again, &header.origin, header.from, header.to,
 							   message.term, message.entries, message.n_entries);
 	REQUIRE(again.len == length && memcmp(again.data, data, length) == 0);
 }
