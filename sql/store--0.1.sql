@@ -274,6 +274,13 @@ AS 'MODULE_PATHNAME', 'store_txn';
 COMMENT ON FUNCTION store.txn IS
 	'if all compares hold, do the operations of success, else those of failure: all or nothing';
 
+CREATE FUNCTION store.import(object jsonb)
+RETURNS store.result
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_import';
+COMMENT ON FUNCTION store.import IS
+	'put a resource that store.export() returned, with stamps of its own; again, it changes nothing';
+
 ------------------------------------------------------------------------------
 -- Reads
 ------------------------------------------------------------------------------
@@ -324,6 +331,13 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'store_list_page';
 COMMENT ON FUNCTION store.list_page IS
 	'a page of a list, as a Kubernetes List; the list is that of one index, now or in the past';
+
+CREATE FUNCTION store.export()
+RETURNS SETOF jsonb
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_export';
+COMMENT ON FUNCTION store.export IS
+	'every resource at one index, in the order of their keys, for store.import()';
 
 CREATE FUNCTION store.matches
 (
