@@ -279,7 +279,7 @@ RETURNS store.result
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'store_import';
 COMMENT ON FUNCTION store.import IS
-	'put a resource that store.export() returned, with stamps of its own; again, it changes nothing';
+	'put a resource that store.export() returned; again, it changes nothing';
 
 ------------------------------------------------------------------------------
 -- Reads
@@ -399,7 +399,8 @@ RETURNS bigint
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'store_restore_as_new_cluster';
 COMMENT ON FUNCTION store.restore_as_new_cluster IS
-	'on a detached node: go on from its state as a cluster of one; returns the index it goes on from';
+	'on a detached node: go on from its state as a cluster of one; returns the index'
+	' it goes on from';
 
 CREATE FUNCTION store.recover_without_quorum(cluster_id uuid)
 RETURNS bigint

@@ -434,6 +434,34 @@ publish_members(NodeStatus *status)
 	}
 }
 
+/*
+ * Why this node cannot do what it should, as far as its links know: the leader
+ * does not take its messages, or nobody leads and another member does not.
+ * NULL if nothing is wrong with them.
+ */
+static const char *
+link_problem(void)
+{
+	const Membership *membership = roster_current();
+	raft_id		leader = worker.update.leader;
+
+	for (uint32 i = 0; i < membership->n_members && leader != worker.node_id; i++)
+	{
+		const Member *member = &membership->members[i];
+		LinkStatus	link;
+
+		if (member->id == worker.node_id || (leader != 0 && leader != member->id))
+			continue;
+		transport_status(worker.transport, member->id, &link);
+		if (link.last_error[0] != '\0')
+			return psprintf("%smessages to %s \"%s\" are refused or lost: %s",
+							leader == 0 ? "no leader is known; " : "",
+							leader == 0 ? "member" : "leader",
+							member->name, link.last_error);
+	}
+	return leader == 0 ? "no leader is known" : NULL;
+}
+
 static void
 publish_problem(void)
 {
@@ -444,10 +472,8 @@ publish_problem(void)
 	else if (worker.update.snapshot_from != 0)
 		status_set_problem(WORKER_RAFT,
 						   "the log this node needs is gone from its cluster, and copying is not part of this version: remove the node and let it join anew");
-	else if (worker.update.leader == 0)
-		status_set_problem(WORKER_RAFT, "no leader is known");
 	else
-		status_set_problem(WORKER_RAFT, NULL);
+		status_set_problem(WORKER_RAFT, link_problem());
 }
 
 static void

@@ -35,7 +35,8 @@ SELECT op FROM store.delete('Thing', 'a', 'export', 'ex.io/v1');
 CREATE TEMP TABLE terminating AS
 	SELECT object FROM store.export() AS e(object) WHERE object->'metadata' ? 'deletionTimestamp';
 SELECT object#>'{metadata,name}' AS name FROM terminating;
-SELECT op FROM store.patch('Thing', 'a', '{"metadata": {"finalizers": null}}', 'export', 'ex.io/v1');
+SELECT op FROM store.patch('Thing', 'a', '{"metadata": {"finalizers": null}}',
+	'export', 'ex.io/v1');
 SELECT op FROM store.delete('Thing', 'b', 'export', 'ex.io/v1');
 SELECT op FROM store.delete('Room', 'cluster-scoped', NULL, 'ex.io/v1');
 SELECT op, (imported.object->'metadata') ? 'deletionTimestamp' AS terminating
@@ -58,5 +59,6 @@ SELECT store.import(NULL);
 
 SELECT op FROM store.delete('Thing', 'b', 'export', 'ex.io/v1');
 SELECT op FROM store.delete('Thing', 'a', 'export', 'ex.io/v1');
-SELECT op FROM store.patch('Thing', 'a', '{"metadata": {"finalizers": null}}', 'export', 'ex.io/v1');
+SELECT op FROM store.patch('Thing', 'a', '{"metadata": {"finalizers": null}}',
+	'export', 'ex.io/v1');
 SELECT op FROM store.delete('Room', 'cluster-scoped', NULL, 'ex.io/v1');
