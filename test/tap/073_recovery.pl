@@ -62,7 +62,8 @@ is($restored->safe_psql('postgres', 'SELECT name, role FROM store.members'),
 isnt($cluster->status($restored, 'cluster_id'), $old_id, 'of another cluster');
 is($cluster->status($restored, "coalesce(problem, '')"), '', 'without a problem');
 is(value($restored, 'a'), '1', 'it has what the backup had');
-is($restored->safe_psql('postgres', "SELECT resource_version FROM store.resources WHERE name = 'a'"),
+is( $restored->safe_psql(
+		'postgres', "SELECT resource_version FROM store.resources WHERE name = 'a'"),
 	$old_version, 'under the same resourceVersion');
 cmp_ok(put($restored, 'b', 1), '>', $floor, 'a write goes on above');
 is( (StoreCluster::sqlstate($restored,
@@ -110,7 +111,8 @@ $cluster->restart_killed($two);
 for my $node ($one, $two)
 {
 	$node->poll_query_until('postgres', 'SELECT store.barrier() > 0');
-	is($cluster->status($node, 'cluster_id'), $old_id, $node->name . ' comes back to the old cluster');
+	is($cluster->status($node, 'cluster_id'),
+		$old_id, $node->name . ' comes back to the old cluster');
 }
 ok( StoreCluster::poll(
 		'the survivor to refuse them',
