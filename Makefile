@@ -68,7 +68,7 @@ endif
 -include $(wildcard $(OBJS:.o=.d))
 
 # Targets of the tests that need no server: raft-sim, unit-test and others.
--include $(wildcard test/raft/*.mk test/unit/*.mk test/fuzz/*.mk)
+-include $(wildcard test/raft/*.mk test/unit/*.mk test/fuzz/*.mk test/watch/*.mk)
 
 # TAP tests start servers of their own with what is installed in $(bindir).
 TAP_TESTS_FILES = $(sort $(wildcard test/tap/*.pl))
@@ -79,6 +79,11 @@ tap: build/raft/raft_replay
 	PG_REGRESS='$(top_builddir)/src/test/regress/pg_regress' \
 	$(PROVE) -I $(top_srcdir)/src/test/perl/ -I $(srcdir)/test/tap/lib \
 		$(PROVE_FLAGS) $(if $(PROVE_TESTS),$(PROVE_TESTS),$(TAP_TESTS_FILES))
+
+# Not part of scripts/check: it takes as long as all of that, twice.
+.PHONY: mutants
+mutants:
+	scripts/mutants $(ONLY)
 
 .PHONY: check-style check-symbols
 check-style:
@@ -100,6 +105,8 @@ help:
 	@echo 'make fuzz            feed the decoders and the core with anything (FUZZ_SECONDS=n)'
 	@echo 'make raft-tidy       static analysis of the consensus core'
 	@echo 'make raft-sanitize   simulate it with sanitizers (SANITIZE_SEEDS=n)'
+	@echo 'make mutants         does each test fail without what it shows? (ONLY=name for one)'
+	@echo 'make watch-check     a hundred watchers on three nodes in trouble (MINUTES=n)'
 	@echo 'make check-style     layering, banned calls, lengths, orphans'
 	@echo 'make check-symbols   what the library exports'
 	@echo 'scripts/check        all of the tests, with their set-up'

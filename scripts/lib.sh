@@ -74,6 +74,7 @@ missing_packages()
 	command -v gcc >/dev/null && command -v make >/dev/null || say build-essential
 	perl -MIPC::Run -e 1 2>/dev/null || say libipc-run-perl
 	command -v prove >/dev/null || say perl
+	/usr/bin/python3 -c 'import psycopg2' 2>/dev/null || say python3-psycopg2
 	command -v clang >/dev/null || say clang
 	command -v clang-tidy >/dev/null || say clang-tidy
 	# the fuzzer's and the sanitizers' runtime: where it is a package of its own,
@@ -151,8 +152,8 @@ exec_unprivileged()
 		"HOME=$WORKSHOP" "LANG=C.UTF-8" "TERM=${TERM:-dumb}" "TMPDIR=${TMPDIR:-/tmp}"
 		"WORKSHOP=$WORKSHOP" "PG_CONFIG=$PG_CONFIG"
 	)
-	for name in STORE_MANIFESTS STORE_DEV_DIR KEEP SEEDS PROVE_TESTS PROVE_FLAGS \
-		PG_TEST_TIMEOUT_DEFAULT PAGER PSQLRC; do
+	for name in STORE_MANIFESTS STORE_DEV_DIR KEEP SEEDS PROVE_TESTS PROVE_FLAGS BASELINE \
+		PG_TEST_TIMEOUT_DEFAULT PAGER PSQLRC BENCH_COMMIT ROUNDS SLICE CLIENTS DEPTH; do
 		if [ -n "${!name:-}" ]; then
 			environment+=("$name=${!name}")
 		fi
@@ -179,7 +180,7 @@ enter_workshop()
 	fi
 	ensure_packages
 	PG_CONFIG=$(find_pg_config)
-	script=scripts/$(basename "$0")
+	script=${SCRIPT:-scripts/$(basename "$0")}
 	if [ -z "$folder" ]; then
 		folder=$(mktemp -d "${TMPDIR:-/tmp}/store-XXXXXX")
 		# until the script that runs there takes over
@@ -227,7 +228,8 @@ build()
 	make -s -C "$1" -j "$(nproc)" PG_CONFIG="$PG_CONFIG" CC="$2"
 }
 
-# Install from $WORKSHOP/src into the private root; sets BINDIR.
+# Install from $WORKSHOP/src into the private root, with more arguments for make
+# if there are any; sets BINDIR.
 install_privately()
 {
 	local root=$WORKSHOP/root bindir pkglibdir sharedir
@@ -236,7 +238,7 @@ install_privately()
 	pkglibdir=$("$PG_CONFIG" --pkglibdir)
 	sharedir=$("$PG_CONFIG" --sharedir)
 
-	make -s -C "$WORKSHOP/src" install PG_CONFIG="$PG_CONFIG" DESTDIR="$root" >/dev/null
+	make -s -C "$WORKSHOP/src" install PG_CONFIG="$PG_CONFIG" DESTDIR="$root" "$@" >/dev/null
 	BINDIR=$root$bindir
 	if [ ! -e "$BINDIR/postgres" ]; then
 		mkdir -p "$BINDIR"

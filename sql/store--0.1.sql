@@ -369,6 +369,32 @@ AS 'MODULE_PATHNAME', 'store_wait_for';
 COMMENT ON FUNCTION store.wait_for IS
 	'wait until this node has applied a resource version; returns how far it is';
 
+CREATE FUNCTION store.watch
+(
+	since bigint,
+	kind text DEFAULT NULL,
+	namespace text DEFAULT NULL,
+	api_version text DEFAULT NULL,
+	label_selector text DEFAULT NULL,
+	field_selector text DEFAULT NULL,
+	"limit" integer DEFAULT NULL,
+	timeout interval DEFAULT '0',
+	OUT type text,
+	OUT resource_version bigint,
+	OUT api_group text,
+	OUT version text,
+	OUT kind text,
+	OUT namespace text,
+	OUT name text,
+	OUT object jsonb
+)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_watch';
+COMMENT ON FUNCTION store.watch IS
+	'changes after a resource version (0: the current state), or the next one within the timeout;'
+	' ends with a BOOKMARK to go on from';
+
 CREATE FUNCTION store.compact(resource_version bigint)
 RETURNS bigint
 LANGUAGE C VOLATILE PARALLEL UNSAFE
@@ -409,6 +435,33 @@ AS 'MODULE_PATHNAME', 'store_recover_without_quorum';
 COMMENT ON FUNCTION store.recover_without_quorum IS
 	'give up a cluster that lost its majority for good, and go on from this node''s state'
 	' as a cluster of one; returns the index it goes on from';
+CREATE FUNCTION store.leave()
+RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_leave';
+COMMENT ON FUNCTION store.leave IS
+	'take this node out of its cluster; returns when it is no member any more';
+
+CREATE FUNCTION store.remove_member(name text)
+RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_remove_member';
+COMMENT ON FUNCTION store.remove_member IS
+	'take a member, running or not, out of the cluster';
+
+CREATE FUNCTION store.promote(name text)
+RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_promote';
+COMMENT ON FUNCTION store.promote IS
+	'wait until a learner has caught up and is a voter';
+
+CREATE FUNCTION store.transfer_leadership(name text DEFAULT NULL)
+RETURNS text
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_transfer_leadership';
+COMMENT ON FUNCTION store.transfer_leadership IS
+	'let another member lead, the named one if given; returns who leads then';
 
 CREATE FUNCTION store.node_status
 (
@@ -424,7 +477,8 @@ CREATE FUNCTION store.node_status
 	OUT applied_index bigint,
 	OUT compacted_revision bigint,
 	OUT backlog bigint,
-	OUT problem text
+	OUT problem text,
+	OUT notified_index bigint
 )
 LANGUAGE C VOLATILE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'store_node_status';
@@ -433,7 +487,7 @@ COMMENT ON FUNCTION store.node_status IS 'the row of store.status';
 CREATE VIEW store.status AS
 	SELECT cluster_id, node_id, name, state, term, leader,
 		first_index, last_index, commit_index, applied_index,
-		compacted_revision, backlog, problem
+		compacted_revision, backlog, problem, notified_index
 	FROM store.node_status();
 COMMENT ON VIEW store.status IS
 	'this node: its place in the cluster, how far its log and tables are, and what is wrong';
@@ -496,6 +550,24 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'store_raft_admit';
 COMMENT ON FUNCTION store.raft_admit IS
 	'admit a node as a learner, on the leader; elsewhere, say where the leader is';
+
+CREATE FUNCTION store.raft_steer
+(
+	verb text,
+	member text,
+	OUT done boolean,
+	OUT state text,
+	OUT message text,
+	OUT detail text,
+	OUT hint text,
+	OUT held bigint,
+	OUT total bigint,
+	OUT copying boolean
+)
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_raft_steer';
+COMMENT ON FUNCTION store.raft_steer IS
+	'one step of removing, following or handing over, on the leader';
 
 ------------------------------------------------------------------------------
 -- This node founds a cluster of one.

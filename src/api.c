@@ -10,6 +10,7 @@
 #include "api.h"
 
 #include "access/xlog.h"
+#include "commands/dbcommands.h"
 #include "history.h"
 #include "miscadmin.h"
 #include "request.h"
@@ -49,6 +50,37 @@ check_own_locks(const char *function)
 	}
 }
 
+/*
+ * The workers of this server serve one database, whichever asks; and one that
+ * was removed has nobody to ask.
+ */
+static void
+check_place(const char *function)
+{
+	static bool right_database = false; /* none is renamed under a session */
+
+	if (!right_database)
+	{
+		const char *database = get_database_name(MyDatabaseId);
+
+		right_database = (database != NULL && strcmp(database, store_database) == 0);
+		if (!right_database)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("cannot call %s in database \"%s\"", function,
+							database ? database : ""),
+					 errdetail("The store of this server lives in database \"%s\".",
+							   store_database),
+					 errhint("Connect to that database; to make this one the store, set store.database and restart the server.")));
+	}
+	if (status_is_removed())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot call %s: this node was removed from its cluster", function),
+				 errdetail("It has what the cluster had when it was removed."),
+				 errhint("Use a member; or read here what was with store.read_consistency set to local. To enter again, drop and create the extension and call store.join().")));
+}
+
 void
 api_check_member(const char *function)
 {
@@ -58,6 +90,7 @@ api_check_member(const char *function)
 				 errmsg("cannot call %s on a standby", function),
 				 errdetail("A physical standby is no member of the cluster; only its primary is."),
 				 errhint("Call it on any member.")));
+	check_place(function);
 	check_own_locks(function);
 }
 
@@ -97,6 +130,7 @@ api_begin_read(void)
 				 errmsg("cannot read linearizably on a standby"),
 				 errdetail("A physical standby is no member of the cluster; only its primary is."),
 				 errhint("Set store.read_consistency to local, or read on a member.")));
+	check_place("a linearizable read");
 	check_own_locks("a linearizable read");
 	(void) api_barrier();
 }

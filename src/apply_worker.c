@@ -25,6 +25,7 @@
 #include "command.h"
 #include "expiry.h"
 #include "history.h"
+#include "listeners.h"
 #include "log_tables.h"
 #include "machine.h"
 #include "membership.h"
@@ -34,6 +35,7 @@
 #include "retention.h"
 #include "storage/ipc.h"
 #include "utils/memutils.h"
+#include "watchers.h"
 
 #define BATCH_ENTRIES	1024
 #define BATCH_BYTES		(2 * 1024 * 1024)
@@ -200,6 +202,10 @@ publish(void)
 {
 	bool		new_term = (pg_atomic_read_u64(&progress->applied_term) != worker.applied_term);
 
+	if (worker.last_event != 0)
+		watchers_mark_all(machine_changes(), pg_atomic_read_u64(&progress->applied_index),
+						  worker.applied);
+
 	/* Whoever is answered must find his change counted, too. */
 	pg_atomic_write_u64(&progress->floor, machine_floor());
 	pg_atomic_write_u64(&progress->applied_index, worker.applied);
@@ -213,7 +219,9 @@ publish(void)
 	if (worker.last_event != 0)
 	{
 		pg_atomic_write_u64(&progress->last_event, worker.last_event);
-		status_wake(WORKER_NOTIFY);
+		watchers_wake_marked(worker.applied);
+		if (listeners_any())
+			status_wake(WORKER_NOTIFY);
 	}
 	if (new_term)
 		status_wake(WORKER_RAFT);
@@ -272,6 +280,7 @@ open_machine(void)
 {
 	RaftState  *state = palloc0(sizeof(RaftState));
 	MachinePosition position;
+	WatchSet	everything = watch_set_of(NULL, NULL);
 
 	worker_begin("opening the state machine");
 	log_tables_read_state(state);
@@ -287,10 +296,15 @@ open_machine(void)
 	worker.applied_term = 0;
 	pfree(state);
 
+	/* The last one may have ended between its commit and telling anybody. */
+	watchers_mark_all(&everything, 0, worker.applied);
+
 	pg_atomic_fetch_add_u64(&progress->apply_lives, 1);
 	pg_atomic_write_u64(&progress->floor, position.floor);
 	pg_atomic_write_u64(&progress->applied_index, worker.applied);
 	pg_atomic_write_u64(&progress->last_event, worker.last_event);
+	watchers_wake_marked(worker.applied);
+	request_wake_applied(worker.applied);
 }
 
 static void

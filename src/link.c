@@ -130,6 +130,7 @@ struct Link
 	bool		socket_changed;
 	bool		went_down;
 	bool		shut_out;		/* the peer will never take our messages again */
+	bool		expelled;		/* the peer said so */
 
 	/*
 	 * Oldest message first.  Both are empty unless LINK_UP; queue is also
@@ -315,6 +316,8 @@ link_refused(Link *link, const PGresult *result)
 	link->refused = true;
 	if (peer_error_is_exclusion(result))
 		link->shut_out = true;
+	if (peer_error_sqlstate(result) == ERRCODE_STORE_REMOVED)
+		link->expelled = true;
 
 	/* Messages behind a refused one say nothing new. */
 	if (link_clock_ms() < link->pause_until)
@@ -792,6 +795,12 @@ bool
 link_is_shut_out(const Link *link)
 {
 	return link->shut_out;
+}
+
+bool
+link_is_expelled(const Link *link)
+{
+	return link->expelled;
 }
 
 void

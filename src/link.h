@@ -84,6 +84,8 @@ extern bool link_went_down(Link *link);
 
 /* Has the member told us that it will never take our messages again? */
 extern bool link_is_shut_out(const Link *link);
+/* Whether the peer has said that we are no member any more. */
+extern bool link_is_expelled(const Link *link);
 
 extern void link_status(const Link *link, LinkStatus *status);
 

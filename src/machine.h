@@ -16,6 +16,7 @@
 #include "rules.h"
 #include "utils/snapshot.h"
 #include "utils/uuid.h"
+#include "watch_filter.h"
 
 /*
  * Where the tables are as a snapshot sees them: the applied position of the
@@ -41,6 +42,9 @@ extern uint64 machine_last_event(void);
 /* Open and close the tables for a batch, inside the caller's transaction. */
 extern void machine_begin(const pg_uuid_t *cluster_id);
 extern void machine_end(uint64 applied_index);
+
+/* The kinds and namespaces that this batch, or the last one, has changed. */
+extern const WatchSet *machine_changes(void);
 
 /*
  * Apply one command at a log index.  The outcome is palloc'd in the current

@@ -4,16 +4,27 @@
  *	  The notify worker: events become notifications.
  *
  * It follows the apply worker through store.events and publishes each event on
- * the channels "store" and "store.KIND".  It is a process of its own because
- * NOTIFY can be held up by things that must not hold up the state machine: its
- * instance-wide lock, and a queue that one idle listener keeps full.
+ * those of its channels that somebody listens to (listeners.h):
+ *
+ *		store, store.KIND, store.KIND.NAMESPACE
+ *		store/key, store.KIND/key, store.KIND.NAMESPACE/key
+ *
+ * The second three leave the object out, for who wants to know what changed and
+ * no more.  While nobody listens it sleeps, and when somebody comes it begins
+ * where that one began.  It is a process of its own because NOTIFY can be held
+ * up by things that must not hold up the state machine: its instance-wide lock,
+ * and a queue that one idle listener keeps full (notify_queue.h).
  *
  * How far it is, it keeps in shared memory, which lives as long as the sessions
  * that listen.  So a notify worker that starts again goes on where the last
  * one stopped, and nothing is left out or said twice.
  *
  * "previous" in each payload is the index of the event before it on that
- * channel, by which a listener notices that it missed something.  The events
+ * channel, published or not, by which a listener notices that it missed
+ * something.  It is remembered for channels that are listened to, and looked up
+ * in the history for one that begins to be.  If that does not reach back far
+ * enough, it is an index after that event: then a listener that knows less
+ * notices, too.  The events
  * of one transaction have one index: they are published together, in the order
  * of its operations, and from the second one on "previous" is that same index.
  * Those behind the first operation carry their position as "ordinal", so that
@@ -29,8 +40,11 @@
 #include "commands/async.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
+#include "listeners.h"
 #include "machine.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "notify_queue.h"
 #include "storage/ipc.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
@@ -44,23 +58,31 @@
 /* async.c's limit on a payload, which it does not export: fewer bytes than. */
 #define PAYLOAD_LIMIT	(BLCKSZ - NAMEDATALEN - 128)
 
-#define CHANNEL "store"
+/* How many indexes to look back for the event before. */
+#define LOOK_BACK		10000
 
-/* The newest event published for a kind. */
-typedef struct KindEntry
+/* So many channels may be remembered before those nobody hears are forgotten. */
+#define CHANNELS_ROOM	1024
+
+#define KEY_SUFFIX "/key"
+
+/* The newest event of a channel that somebody listens to. */
+typedef struct ChannelEntry
 {
-	char		kind[NAMEDATALEN];	/* hash key */
+	char		name[NAMEDATALEN];	/* hash key; without suffix */
 	uint64		previous;
-} KindEntry;
+} ChannelEntry;
 
 static struct
 {
-	uint64		notified;		/* the newest event published on "store" */
-	HTAB	   *kinds;
+	uint64		notified;		/* done up to this index, which had an event */
+	HTAB	   *channels;
+	long		room;			/* for entries of channels */
 	SPIPlanPtr	events_plan;
 	SPIPlanPtr	previous_plan;
 	StringInfoData head;		/* of a payload, up to "previous" */
-	StringInfoData rest;		/* what follows */
+	StringInfoData key;			/* what follows */
+	StringInfoData object;		/* what follows that, empty if it does not fit */
 	StringInfoData payload;
 }			worker;
 
@@ -68,7 +90,7 @@ static void
 prepare_plans(void)
 {
 	Oid			range_types[] = {INT8OID, INT8OID, INT4OID};
-	Oid			kind_types[] = {TEXTOID, INT8OID};
+	Oid			channel_types[] = {NAMEOID, INT8OID, INT8OID};
 
 	if (worker.events_plan != NULL)
 		return;
@@ -82,8 +104,10 @@ prepare_plans(void)
 					" ORDER BY resource_version, ordinal", 3, range_types);
 	worker.previous_plan =
 		SPI_prepare("SELECT resource_version FROM store.events"
-					" WHERE kind = $1 AND resource_version <= $2"
-					" ORDER BY resource_version DESC LIMIT 1", 2, kind_types);
+					" WHERE ($1 = ('store.' || kind)::name"
+					" OR $1 = ('store.' || kind || '.' || namespace)::name)"
+					" AND resource_version > $2 AND resource_version <= $3"
+					" ORDER BY resource_version DESC LIMIT 1", 3, channel_types);
 	if (worker.events_plan == NULL || worker.previous_plan == NULL ||
 		SPI_keepplan(worker.events_plan) != 0 || SPI_keepplan(worker.previous_plan) != 0)
 		elog(ERROR, "could not prepare the queries of the notify worker");
@@ -105,9 +129,7 @@ append_field(StringInfo to, const char *name, const char *value)
 static void
 format_event(HeapTuple row, TupleDesc desc, uint64 index)
 {
-	Jsonb	   *object;
 	bool		isnull;
-	int			length;
 	int32		ordinal = DatumGetInt32(SPI_getbinval(row, desc, 9, &isnull));
 
 	resetStringInfo(&worker.head);
@@ -117,68 +139,196 @@ format_event(HeapTuple row, TupleDesc desc, uint64 index)
 		appendStringInfo(&worker.head, "\"ordinal\":%d,", ordinal);
 	appendStringInfoString(&worker.head, "\"previous\":\"");
 
-	resetStringInfo(&worker.rest);
-	appendStringInfoString(&worker.rest, "\",\"key\":{");
-	append_field(&worker.rest, "group", SPI_getvalue(row, desc, 3));
-	appendStringInfoChar(&worker.rest, ',');
-	append_field(&worker.rest, "version", SPI_getvalue(row, desc, 4));
-	appendStringInfoChar(&worker.rest, ',');
-	append_field(&worker.rest, "kind", SPI_getvalue(row, desc, 5));
-	appendStringInfoChar(&worker.rest, ',');
-	append_field(&worker.rest, "namespace", SPI_getvalue(row, desc, 6));
-	appendStringInfoChar(&worker.rest, ',');
-	append_field(&worker.rest, "name", SPI_getvalue(row, desc, 7));
-	appendStringInfoChar(&worker.rest, '}');
-
-	/* 20: the longest value of "previous"; 1: the closing brace */
-	object = DatumGetJsonbP(SPI_getbinval(row, desc, 8, &isnull));
-	length = worker.rest.len;
-	if (VARSIZE(object) < 2 * PAYLOAD_LIMIT)
-	{
-		appendStringInfoString(&worker.rest, ",\"object\":");
-		(void) JsonbToCString(&worker.rest, &object->root, VARSIZE(object));
-	}
-	if (worker.head.len + 20 + worker.rest.len + 1 >= PAYLOAD_LIMIT)
-	{
-		worker.rest.len = length;
-		worker.rest.data[length] = '\0';
-	}
-	appendStringInfoChar(&worker.rest, '}');
+	resetStringInfo(&worker.key);
+	appendStringInfoString(&worker.key, "\",\"key\":{");
+	append_field(&worker.key, "group", SPI_getvalue(row, desc, 3));
+	appendStringInfoChar(&worker.key, ',');
+	append_field(&worker.key, "version", SPI_getvalue(row, desc, 4));
+	appendStringInfoChar(&worker.key, ',');
+	append_field(&worker.key, "kind", SPI_getvalue(row, desc, 5));
+	appendStringInfoChar(&worker.key, ',');
+	append_field(&worker.key, "namespace", SPI_getvalue(row, desc, 6));
+	appendStringInfoChar(&worker.key, ',');
+	append_field(&worker.key, "name", SPI_getvalue(row, desc, 7));
+	appendStringInfoChar(&worker.key, '}');
+	resetStringInfo(&worker.object);
 }
 
 static void
-publish(const char *channel, uint64 previous)
+format_object(HeapTuple row, TupleDesc desc)
+{
+	bool		isnull;
+	Jsonb	   *object;
+
+	if (worker.object.len > 0)
+		return;
+	object = DatumGetJsonbP(SPI_getbinval(row, desc, 8, &isnull));
+	if (VARSIZE(object) >= 2 * PAYLOAD_LIMIT)
+		return;
+	appendStringInfoString(&worker.object, ",\"object\":");
+	(void) JsonbToCString(&worker.object, &object->root, VARSIZE(object));
+
+	/* 20: the longest value of "previous"; 1: the closing brace */
+	if (worker.head.len + 20 + worker.key.len + worker.object.len + 1 >= PAYLOAD_LIMIT)
+		resetStringInfo(&worker.object);
+}
+
+static void
+publish(const char *channel, uint64 previous, const StringInfo object)
 {
 	resetStringInfo(&worker.payload);
 	appendBinaryStringInfo(&worker.payload, worker.head.data, worker.head.len);
 	appendStringInfo(&worker.payload, UINT64_FORMAT, previous);
-	appendBinaryStringInfo(&worker.payload, worker.rest.data, worker.rest.len);
+	appendBinaryStringInfo(&worker.payload, worker.key.data, worker.key.len);
+	if (object != NULL)
+		appendBinaryStringInfo(&worker.payload, object->data, object->len);
+	appendStringInfoChar(&worker.payload, '}');
 	Async_Notify(channel, worker.payload.data);
+	notify_queue_added(worker.payload.len + NAMEDATALEN);
+}
+
+/* A channel's name, cut as LISTEN cuts it. */
+static void
+channel_name(char *name, const char *base, const char *separator, const char *rest)
+{
+	char	   *whole = psprintf("%s%s%s", base, separator, rest);
+	int			length = pg_mbcliplen(whole, strlen(whole), NAMEDATALEN - 1);
+
+	memset(name, 0, NAMEDATALEN);
+	memcpy(name, whole, length);
+	pfree(whole);
+}
+
+/* ------------------------------------------------------------------------
+ * The event before
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * Forget the channels that nobody listens to, if there are many.
+ */
+static void
+make_room(void)
+{
+	HASH_SEQ_STATUS scan;
+	ChannelEntry *entry;
+	char		with_key[NAMEDATALEN];
+
+	if (hash_get_num_entries(worker.channels) < worker.room)
+		return;
+	hash_seq_init(&scan, worker.channels);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+	{
+		channel_name(with_key, entry->name, "", KEY_SUFFIX);
+		if (!listeners_has(entry->name) && !listeners_has(with_key))
+			(void) hash_search(worker.channels, entry->name, HASH_REMOVE, NULL);
+	}
+	worker.room = Max(CHANNELS_ROOM, 2 * hash_get_num_entries(worker.channels));
 }
 
 /*
- * The event before "index" of this kind; looked up once in a worker's life.
+ * The index of the event before "index" on this channel, or a later one if
+ * that is far away or gone; 0 if there was none.
  */
-static KindEntry *
-find_kind(const char *kind, uint64 index)
+static uint64
+look_up_previous(const char *channel, uint64 index)
+{
+	NameData	name;
+	uint64		floor = pg_atomic_read_u64(&progress->floor);
+	uint64		low = index > LOOK_BACK ? index - LOOK_BACK : 0;
+	uint64		found = 0;
+	Datum		args[3];
+	bool		isnull;
+
+	namestrcpy(&name, channel);
+	args[0] = NameGetDatum(&name);
+	args[1] = Int64GetDatum((int64) low);
+	args[2] = Int64GetDatum((int64) index - 1);
+	if (SPI_execute_plan(worker.previous_plan, args, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the history of channel \"%s\"", channel);
+	if (SPI_processed == 1)
+		found = (uint64) DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
+													 SPI_tuptable->tupdesc, 1, &isnull));
+	if (found == 0)
+		found = Max(low, floor);
+
+	/* What was emptied while we looked may have held a later one. */
+	found = Max(found, pg_atomic_read_u64(&progress->history_gone));
+	return Min(found, index - 1);
+}
+
+static ChannelEntry *
+find_channel(const char *channel, uint64 index)
 {
 	bool		found;
-	KindEntry  *entry = hash_search(worker.kinds, kind, HASH_ENTER, &found);
+	ChannelEntry *entry;
 
+	make_room();
+	entry = hash_search(worker.channels, channel, HASH_ENTER, &found);
 	if (!found)
 	{
-		Datum		args[] = {CStringGetTextDatum(kind), Int64GetDatum((int64) index - 1)};
-		bool		isnull;
-
-		entry->previous = 0;
-		if (SPI_execute_plan(worker.previous_plan, args, NULL, true, 1) != SPI_OK_SELECT)
-			elog(ERROR, "could not read the history of kind \"%s\"", kind);
-		if (SPI_processed == 1)
-			entry->previous = (uint64) DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
-																   SPI_tuptable->tupdesc,
-																   1, &isnull));
+		entry->previous = look_up_previous(channel, index);
 	}
 	return entry;
+}
+
+/* All of them: events that they do not know of were passed over. */
+static void
+forget_channels(void)
+{
+	HASH_SEQ_STATUS scan;
+	ChannelEntry *entry;
+
+	hash_seq_init(&scan, worker.channels);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+		(void) hash_search(worker.channels, entry->name, HASH_REMOVE, NULL);
+}
+
+/* ------------------------------------------------------------------------
+ * Publishing
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * Publish an event on a channel, with and without the object, if somebody
+ * listens.
+ */
+static void
+publish_on(const char *channel, HeapTuple row, TupleDesc desc, uint64 index)
+{
+	bool		is_root = (strcmp(channel, LISTENERS_PREFIX) == 0);
+	bool		whole = listeners_has(channel);
+	char		with_key[NAMEDATALEN];
+	bool		key_only;
+	uint64		previous;
+
+	channel_name(with_key, channel, "", KEY_SUFFIX);
+	key_only = listeners_has(with_key) && strcmp(with_key, channel) != 0;
+	if (!whole && !key_only)
+	{
+		if (!is_root)
+			(void) hash_search(worker.channels, channel, HASH_REMOVE, NULL);
+		return;
+	}
+
+	if (worker.key.len == 0)
+		format_event(row, desc, index);
+	if (is_root)
+		previous = worker.notified;
+	else
+	{
+		ChannelEntry *entry = find_channel(channel, index);
+
+		previous = entry->previous;
+		entry->previous = index;
+	}
+	if (whole)
+	{
+		format_object(row, desc);
+		publish(channel, previous, &worker.object);
+	}
+	if (key_only)
+		publish(with_key, previous, NULL);
 }
 
 static void
@@ -187,18 +337,44 @@ publish_event(HeapTuple row, TupleDesc desc)
 	bool		isnull;
 	uint64		index = (uint64) DatumGetInt64(SPI_getbinval(row, desc, 1, &isnull));
 	char	   *kind = SPI_getvalue(row, desc, 5);
-	char		channel[NAMEDATALEN];
-	KindEntry  *entry = find_kind(kind, index);
+	char	   *namespace = SPI_getvalue(row, desc, 6);
+	char		of_kind[NAMEDATALEN];
+	char		of_namespace[NAMEDATALEN];
 
-	format_event(row, desc, index);
-	publish(CHANNEL, worker.notified);
-
-	/* A channel name is cut as LISTEN cuts it. */
-	snprintf(channel, sizeof(channel), CHANNEL ".%s", kind);
-	publish(channel, entry->previous);
-
+	worker.key.len = 0;			/* nothing is formatted yet */
+	publish_on(LISTENERS_PREFIX, row, desc, index);
+	channel_name(of_kind, LISTENERS_PREFIX, ".", kind);
+	publish_on(of_kind, row, desc, index);
+	if (namespace != NULL)
+	{
+		channel_name(of_namespace, LISTENERS_PREFIX,
+					 ".", psprintf("%s.%s", kind, namespace));
+		if (strcmp(of_namespace, of_kind) != 0)
+			publish_on(of_namespace, row, desc, index);
+	}
 	worker.notified = index;
-	entry->previous = index;
+}
+
+static void
+go_on_after(uint64 index)
+{
+	worker.notified = index;
+	forget_channels();
+	pg_atomic_write_u64(&progress->notified_index, index);
+}
+
+/*
+ * Pass over what was visible before anybody who listens now did.  last_event
+ * was read before we look who does.
+ */
+static void
+skip_unheard(uint64 last_event)
+{
+	uint64		heard_from = listeners_any() ? listeners_since() : last_event;
+
+	heard_from = Min(heard_from, last_event);
+	if (worker.notified < heard_from)
+		go_on_after(heard_from);
 }
 
 /*
@@ -210,33 +386,36 @@ static bool
 skip_gone(void)
 {
 	uint64		gone = pg_atomic_read_u64(&progress->history_gone);
-	HASH_SEQ_STATUS scan;
-	KindEntry  *entry;
 
 	if (worker.notified >= gone)
 		return false;
-	worker.notified = gone;
-	hash_seq_init(&scan, worker.kinds);
-	while ((entry = hash_seq_search(&scan)) != NULL)
-		entry->previous = gone;
-	pg_atomic_write_u64(&progress->notified_index, gone);
+	go_on_after(gone);
 	return true;
 }
 
 /*
  * Publish what there is, up to a batch.  The position in shared memory moves
  * after the commit; an ERROR ends the worker, and with it what it believed.
+ * Returns how long to sleep then: 0 not at all, -1 until there is more.
  */
-static bool
+static long
 publish_batch(void)
 {
 	uint64		last_event = pg_atomic_read_u64(&progress->last_event);
 	Datum		args[3];
 	uint64		n;
+	long		delay;
 
 	(void) skip_gone();
+	skip_unheard(last_event);
 	if (worker.notified >= last_event)
-		return false;
+	{
+		status_set_problem(WORKER_NOTIFY, NULL);
+		return -1;
+	}
+	delay = notify_queue_delay();
+	if (delay > 0)
+		return delay;
 
 	worker_begin("publishing events");
 	SPI_connect();
@@ -253,7 +432,7 @@ publish_batch(void)
 	{
 		SPI_finish();
 		worker_commit();
-		return true;
+		return 0;
 	}
 	if (n > 0)
 	{
@@ -270,17 +449,19 @@ publish_batch(void)
 		worker.notified = last_event;
 	pg_atomic_write_u64(&progress->notified_index, worker.notified);
 	status_set_problem(WORKER_NOTIFY, NULL);
-	return true;
+	return 0;
 }
 
 static void
 open_notifier(void)
 {
-	HASHCTL		control = {.keysize = NAMEDATALEN, .entrysize = sizeof(KindEntry)};
+	HASHCTL		control = {.keysize = NAMEDATALEN, .entrysize = sizeof(ChannelEntry)};
 
-	worker.kinds = hash_create("store kinds", 64, &control, HASH_ELEM | HASH_STRINGS);
+	worker.channels = hash_create("store channels", 64, &control, HASH_ELEM | HASH_STRINGS);
+	worker.room = CHANNELS_ROOM;
 	initStringInfo(&worker.head);
-	initStringInfo(&worker.rest);
+	initStringInfo(&worker.key);
+	initStringInfo(&worker.object);
 	initStringInfo(&worker.payload);
 
 	worker.notified = pg_atomic_read_u64(&progress->notified_index);
@@ -313,8 +494,11 @@ store_notify_main(Datum arg)
 	open_notifier();
 	for (;;)
 	{
+		long		delay;
+
 		worker_check();
-		if (!publish_batch())
-			worker_sleep(-1);
+		delay = publish_batch();
+		if (delay != 0)
+			worker_sleep(delay);
 	}
 }

@@ -248,6 +248,8 @@ serve_detached(const InboxRecord *record)
 		case INBOX_READ:
 		case INBOX_ADMIT:
 		case INBOX_ADOPT:
+		case INBOX_REMOVE:
+		case INBOX_TRANSFER:
 			if (record->sequence != 0)
 				refuse(record, ERRCODE_STORE_UNAVAILABLE,
 					   "this node is detached from its cluster",

@@ -31,6 +31,7 @@ int			store_inbox_size = 16384;
 int			store_log_segment_size = 262144;
 int			store_history_retention = 3600;
 int			store_history_size = 1048576;
+double		store_notify_queue_limit = 0.5;
 char	   *store_record_directory = NULL;
 
 static const struct config_enum_entry read_consistency_options[] = {
@@ -149,7 +150,7 @@ define_cluster_settings(void)
 }
 
 static void
-define_history_settings(void)
+define_watch_settings(void)
 {
 	DefineCustomIntVariable("store.history_retention",
 							"How long the history is kept.",
@@ -165,6 +166,13 @@ define_history_settings(void)
 							1048576, 1024, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_KB,
 							NULL, NULL, NULL);
+	DefineCustomRealVariable("store.notify_queue_limit",
+							 "Part of the server's notification queue at which the store adds no more.",
+							 "Notifications then wait for those who listen and do not read.",
+							 &store_notify_queue_limit,
+							 0.5, 0, 1,
+							 PGC_SIGHUP, 0,
+							 NULL, NULL, NULL);
 }
 
 static void
@@ -197,7 +205,7 @@ void
 settings_define(void)
 {
 	define_cluster_settings();
-	define_history_settings();
+	define_watch_settings();
 	define_session_settings();
 	MarkGUCPrefixReserved("store");
 }

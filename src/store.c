@@ -26,6 +26,7 @@
 #include "fmgr.h"
 #include "inbox.h"
 #include "lifecycle.h"
+#include "listeners.h"
 #include "miscadmin.h"
 #include "request.h"
 #include "starts.h"
@@ -33,6 +34,7 @@
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
+#include "watchers.h"
 #include "worker.h"
 
 PG_MODULE_MAGIC;
@@ -52,6 +54,8 @@ request_shmem(void)
 	RequestAddinShmemSpace(starts_shmem_size());
 	RequestAddinShmemSpace(inbox_shmem_size());
 	RequestAddinShmemSpace(request_shmem_size());
+	RequestAddinShmemSpace(watchers_shmem_size());
+	RequestAddinShmemSpace(listeners_shmem_size());
 	status_request_locks();
 }
 
@@ -66,6 +70,8 @@ startup_shmem(void)
 	starts_shmem_init();
 	inbox_shmem_init();
 	request_shmem_init();
+	watchers_shmem_init();
+	listeners_shmem_init();
 	LWLockRelease(AddinShmemInitLock);
 }
 
@@ -80,6 +86,7 @@ _PG_init(void)
 
 	settings_define();
 	lifecycle_init();
+	listeners_init();
 	launcher_register();
 
 	prev_shmem_request_hook = shmem_request_hook;

@@ -31,7 +31,8 @@
  * Our own class of SQLSTATE, "RS", is named after the HTTP status that an API
  * server would answer with.
  */
-#define ERRCODE_STORE_SHUT_OUT		MAKE_SQLSTATE('R','S','4','0','3')
+#define ERRCODE_STORE_REMOVED		MAKE_SQLSTATE('R','S','4','0','3')
+#define ERRCODE_STORE_SHUT_OUT		MAKE_SQLSTATE('R','S','4','0','9')
 #define ERRCODE_STORE_NOT_FOUND		MAKE_SQLSTATE('R','S','4','0','4')
 #define ERRCODE_STORE_GONE			MAKE_SQLSTATE('R','S','4','1','0')
 #define ERRCODE_STORE_UNKNOWN		MAKE_SQLSTATE('R','S','5','0','0')
@@ -59,6 +60,7 @@ extern int	store_inbox_size;
 extern int	store_log_segment_size;
 extern int	store_history_retention;	/* in seconds; -1: no limit */
 extern int	store_history_size;
+extern double store_notify_queue_limit; /* part of the whole */
 extern char *store_record_directory;
 
 extern void settings_define(void);
