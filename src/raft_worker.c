@@ -106,22 +106,6 @@ new_event(enum raft_event_type type)
 }
 
 /*
- * A member's disk went back.  It is told with the next message it sends.
- */
-static void
-shut_out(raft_id member)
-{
-	worker_begin("noting that a member has lost data");
-	starts_note_loss(member);
-	worker_commit();
-	ereport(LOG,
-			(errmsg("member \"%s\" has lost part of the log that it acknowledged, and is shut out",
-					roster_name(member)),
-			 errdetail("Its disk was restored to an earlier state or exchanged."),
-			 errhint("Do not restore a member from a backup; let a new one join in its place.")));
-}
-
-/*
  * Step the core through worker.event, and take on the duties that follow;
  * entries are what the event would append.
  */
@@ -149,7 +133,7 @@ step(const LogEntry *entries)
 	if (update->promotable != 0)
 		worker.promotable = update->promotable;
 	if (update->lost_data != 0)
-		shut_out(update->lost_data);
+		recovery_lost_data(update->lost_data);
 	if (update->config_changed || update->state != old_state ||
 		update->leader != old_leader || update->term != old_term)
 		worker.state_changed = true;
@@ -160,31 +144,6 @@ step(const LogEntry *entries)
  * What has happened
  * ------------------------------------------------------------------------
  */
-
-/*
- * Sessions have looked at this before us, but what they let pass may have been
- * overtaken in the inbox.  What starts_note() writes is durable when we go on.
- */
-static bool
-is_of_newest_start(const MessageHeader *header)
-{
-	switch (starts_judge(header->from, header->origin.start))
-	{
-		case START_KNOWN:
-			return true;
-		case START_NEWER:
-			break;
-		default:
-			return false;
-	}
-	if (membership_find(roster_current(), header->from) != NULL)
-	{
-		worker_begin("noting the start of a member");
-		starts_note(header->from, header->origin.start, roster_current());
-		worker_commit();
-	}
-	return true;
-}
 
 /*
  * A member has another address.  The leader writes it into the membership; if
@@ -219,7 +178,7 @@ receive_message(InboxRecord *record)
 		memcmp(&message.header.origin.cluster_id, &worker.origin.cluster_id,
 			   sizeof(pg_uuid_t)) != 0 ||
 		message.header.to != worker.node_id ||
-		!is_of_newest_start(&message.header))
+		!recovery_is_newest_start(&message.header))
 		return;					/* of a former life; the sender was checked */
 	transport_heard_from(worker.transport, message.header.from);
 

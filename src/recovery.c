@@ -347,6 +347,47 @@ recovery_shut_out(uint64 by, Transport *transport)
 	proc_exit(1);
 }
 
+/*
+ * A member's disk went back.  It is told with the next message it sends.
+ */
+void
+recovery_lost_data(raft_id member)
+{
+	worker_begin("noting that a member has lost data");
+	starts_note_loss(member);
+	worker_commit();
+	ereport(LOG,
+			(errmsg("member \"%s\" has lost part of the log that it acknowledged, and is shut out",
+					roster_name(member)),
+			 errdetail("Its disk was restored to an earlier state or exchanged."),
+			 errhint("Do not restore a member from a backup; let a new one join in its place.")));
+}
+
+/*
+ * Sessions have looked at this before us, but what they let pass may have been
+ * overtaken in the inbox.  What starts_note() writes is durable when we go on.
+ */
+bool
+recovery_is_newest_start(const MessageHeader *header)
+{
+	switch (starts_judge(header->from, header->origin.start))
+	{
+		case START_KNOWN:
+			return true;
+		case START_NEWER:
+			break;
+		default:
+			return false;
+	}
+	if (membership_find(roster_current(), header->from) != NULL)
+	{
+		worker_begin("noting the start of a member");
+		starts_note(header->from, header->origin.start, roster_current());
+		worker_commit();
+	}
+	return true;
+}
+
 /* Voters that take our messages, ourselves included, and voters in all. */
 static void
 count_voters(Transport *transport, uint64 self, uint32 *n_reached, uint32 *n_voters)

@@ -23,6 +23,7 @@
 
 #include "store.h"
 #include "inbox.h"
+#include "message.h"
 #include "raft/raft.h"
 #include "transport.h"
 
@@ -37,6 +38,15 @@ extern void recovery_run_detached(const char *reason) pg_attribute_noreturn();
  * anew, as a detached node.
  */
 extern void recovery_shut_out(uint64 by, Transport *transport) pg_attribute_noreturn();
+
+/* The core found that a member lost what it acknowledged: shut it out. */
+extern void recovery_lost_data(raft_id member);
+
+/*
+ * May the message have an effect?  Not if a newer start of its sender is known;
+ * if it is the newest, that is noted durably.
+ */
+extern bool recovery_is_newest_start(const MessageHeader *header);
 
 /*
  * INBOX_RECOVER, on a member that runs.  Answers, or leaves for good.
