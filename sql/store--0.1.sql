@@ -16,11 +16,34 @@ CREATE TABLE store.raft_state
 	vote bigint NOT NULL,
 	base_index bigint NOT NULL,
 	base_term bigint NOT NULL,
-	base_membership bytea NOT NULL
+	base_membership bytea NOT NULL,
+	system_identifier bigint NOT NULL,
+	timeline bigint NOT NULL,
+	database oid NOT NULL,
+	place text NOT NULL,
+	start bigint NOT NULL,
+	shut_out text NOT NULL
 )
 WITH (fillfactor = 50);
 COMMENT ON TABLE store.raft_state IS
 	'identity, term and vote of this node, and the base of its Raft log';
+COMMENT ON COLUMN store.raft_state.place IS
+	'where the data folder was on its disk when this member last ran; a copy is elsewhere';
+COMMENT ON COLUMN store.raft_state.start IS
+	'number of the newest start of this member';
+COMMENT ON COLUMN store.raft_state.shut_out IS
+	'why the other members refuse this one, empty if they do not';
+
+-- The newest start of each other member that this one has heard of.
+CREATE TABLE store.raft_starts
+(
+	node_id bigint PRIMARY KEY,
+	start bigint NOT NULL,
+	lost_data boolean NOT NULL
+)
+WITH (fillfactor = 50);
+COMMENT ON TABLE store.raft_starts IS
+	'the newest start of each other member; messages of an older one are refused';
 
 -- Segments of the Raft log, used in rotation; see src/log_tables.h.  Entries of
 -- up to half a page stay in line: an object of 3 kB costs half as much to read.
@@ -251,6 +274,13 @@ AS 'MODULE_PATHNAME', 'store_txn';
 COMMENT ON FUNCTION store.txn IS
 	'if all compares hold, do the operations of success, else those of failure: all or nothing';
 
+CREATE FUNCTION store.import(object jsonb)
+RETURNS store.result
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_import';
+COMMENT ON FUNCTION store.import IS
+	'put a resource that store.export() returned; again, it changes nothing';
+
 ------------------------------------------------------------------------------
 -- Reads
 ------------------------------------------------------------------------------
@@ -301,6 +331,13 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'store_list_page';
 COMMENT ON FUNCTION store.list_page IS
 	'a page of a list, as a Kubernetes List; the list is that of one index, now or in the past';
+
+CREATE FUNCTION store.export()
+RETURNS SETOF jsonb
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_export';
+COMMENT ON FUNCTION store.export IS
+	'every resource at one index, in the order of their keys, for store.import()';
 
 CREATE FUNCTION store.matches
 (
@@ -376,6 +413,28 @@ AS 'MODULE_PATHNAME', 'store_join';
 COMMENT ON FUNCTION store.join IS
 	'enter the cluster of the node at conninfo; returns when this node is a voter';
 
+CREATE FUNCTION store.keep_identity()
+RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_keep_identity';
+COMMENT ON FUNCTION store.keep_identity IS
+	'on a detached node: this is the only and the newest copy of the member; go on as before';
+
+CREATE FUNCTION store.restore_as_new_cluster()
+RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_restore_as_new_cluster';
+COMMENT ON FUNCTION store.restore_as_new_cluster IS
+	'on a detached node: go on from its state as a cluster of one; returns the index'
+	' it goes on from';
+
+CREATE FUNCTION store.recover_without_quorum(cluster_id uuid)
+RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_recover_without_quorum';
+COMMENT ON FUNCTION store.recover_without_quorum IS
+	'give up a cluster that lost its majority for good, and go on from this node''s state'
+	' as a cluster of one; returns the index it goes on from';
 CREATE FUNCTION store.leave()
 RETURNS void
 LANGUAGE C VOLATILE PARALLEL UNSAFE
@@ -537,7 +596,7 @@ DO $$
 DECLARE
 	name text;
 BEGIN
-	FOREACH name IN ARRAY ARRAY['resources', 'events', 'raft_state',
+	FOREACH name IN ARRAY ARRAY['resources', 'events', 'raft_state', 'raft_starts',
 		'raft_log_0', 'raft_log_1', 'raft_log_2', 'raft_log_3',
 		'raft_applied_0', 'raft_applied_1', 'events_0', 'events_1', 'events_2', 'events_3',
 		'events_4', 'events_5', 'events_6', 'events_7']

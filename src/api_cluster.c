@@ -20,6 +20,7 @@
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "funcapi.h"
+#include "identity.h"
 #include "inbox.h"
 #include "jsonb_bytes.h"
 #include "lifecycle.h"
@@ -28,6 +29,7 @@
 #include "peer_call.h"
 #include "log_tables.h"
 #include "request.h"
+#include "starts.h"
 #include "status.h"
 #include "utils/builtins.h"
 #include "utils/uuid.h"
@@ -59,6 +61,7 @@ store_found(PG_FUNCTION_ARGS)
 	strlcpy(self.name, settings_node_name(), sizeof(self.name));
 	strlcpy(self.conninfo, settings_advertise(), sizeof(self.conninfo));
 	(void) membership_add(&state.base_membership, &self);
+	identity_here(&state.home);
 	log_tables_found(&state);
 	lifecycle_new_epoch_at_commit();
 	PG_RETURN_VOID();
@@ -122,6 +125,35 @@ check_message(const char *data, Size length)
 				 errmsg("malformed message: %s", problem)));
 }
 
+/*
+ * A member that was started again from an older state of its disk, or that
+ * runs twice, learns it here, and stops (see starts.h).
+ */
+static void
+check_start(const MessageHeader *header)
+{
+	const char *reason = NULL;
+
+	switch (starts_judge(header->from, header->origin.start))
+	{
+		case START_KNOWN:
+		case START_NEWER:
+			return;
+		case START_OLDER:
+			reason = "a later start of it is known";
+			break;
+		case START_TWIN:
+			reason = "another node was started with its identity";
+			break;
+		case START_LOST_DATA:
+			reason = "it has lost data that it had acknowledged";
+			break;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_STORE_SHUT_OUT),
+			 errmsg("member " UINT64_FORMAT " is shut out: %s", header->from, reason)));
+}
+
 Datum
 store_raft_receive(PG_FUNCTION_ARGS)
 {
@@ -146,14 +178,16 @@ store_raft_receive(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROTOCOL_VIOLATION),
 				 errmsg("malformed message: %s", problem)));
-	if (!status_is_addressee(&header.cluster_id, header.to))
+	if (!status_is_addressee(&header.origin.cluster_id, header.to))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("this node is not member " UINT64_FORMAT " of that cluster", header.to)));
+				 errmsg("this node is not member " UINT64_FORMAT " of that cluster, or is detached",
+						header.to)));
 	if (header.kind == MESSAGE_HELLO && status_is_former(header.from))
 		ereport(ERROR,
 				(errcode(ERRCODE_STORE_REMOVED),
 				 errmsg("member " UINT64_FORMAT " was removed from this cluster", header.from)));
+	check_start(&header);
 	check_message(data, length);
 
 	(void) inbox_put(INBOX_MESSAGE, 0, 0, data, length);

@@ -121,11 +121,8 @@ api_submit(Command *command, Answer *answer)
 	request_call(INBOX_WRITE, &command->request, encoded.data, encoded.len, answer);
 }
 
-/*
- * Submit the command and return store.result.
- */
-static Datum
-perform(FunctionCallInfo fcinfo, Command *command)
+Datum
+api_perform(FunctionCallInfo fcinfo, Command *command)
 {
 	Answer		answer;
 	TupleDesc	desc;
@@ -155,7 +152,7 @@ store_create(PG_FUNCTION_ARGS)
 	object_check(command.body, &command.key);
 	command.reason = api_reason_argument(fcinfo, 1);
 	ttl_argument(fcinfo, 2, &command);
-	return perform(fcinfo, &command);
+	return api_perform(fcinfo, &command);
 }
 
 Datum
@@ -169,7 +166,7 @@ store_put(PG_FUNCTION_ARGS)
 	expected_argument(fcinfo, 1, &command);
 	command.reason = api_reason_argument(fcinfo, 2);
 	ttl_argument(fcinfo, 3, &command);
-	return perform(fcinfo, &command);
+	return api_perform(fcinfo, &command);
 }
 
 Datum
@@ -183,7 +180,7 @@ store_update(PG_FUNCTION_ARGS)
 	command.has_expected = object_resource_version(command.body, &command.expected);
 	command.reason = api_reason_argument(fcinfo, 1);
 	ttl_argument(fcinfo, 2, &command);
-	return perform(fcinfo, &command);
+	return api_perform(fcinfo, &command);
 }
 
 bool
@@ -235,7 +232,7 @@ store_patch(PG_FUNCTION_ARGS)
 		api_not_supported("ownership of fields (argument \"field_manager\")");
 	if (!PG_ARGISNULL(9) && PG_GETARG_BOOL(9))
 		api_not_supported("ownership of fields (argument \"force\")");
-	return perform(fcinfo, &command);
+	return api_perform(fcinfo, &command);
 }
 
 Datum
@@ -259,5 +256,5 @@ store_delete(PG_FUNCTION_ARGS)
 		command.uid = *DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(uid)));
 	}
 	command.reason = api_reason_argument(fcinfo, 6);
-	return perform(fcinfo, &command);
+	return api_perform(fcinfo, &command);
 }

@@ -30,4 +30,7 @@ extern bool api_patch_type(const char *name, PatchType *type);
  */
 extern void api_submit(Command *command, Answer *answer);
 
+/* The same; returns store.result, as the calling SQL function does. */
+extern Datum api_perform(FunctionCallInfo fcinfo, Command *command);
+
 #endif							/* STORE_API_WRITE_H */

@@ -39,7 +39,7 @@
 static struct
 {
 	Transport  *transport;
-	pg_uuid_t	cluster_id;
+	MessageOrigin origin;
 	uint64		node_id;
 	uint64		tended_ms;
 	uint64		roster_index;	/* when the links were last looked at */
@@ -48,11 +48,11 @@ static struct
 }			greeting;
 
 void
-greeting_init(Transport *transport, const pg_uuid_t *cluster_id, uint64 node_id)
+greeting_init(Transport *transport, const MessageOrigin *origin, uint64 node_id)
 {
 	memset(&greeting, 0, sizeof(greeting));
 	greeting.transport = transport;
-	greeting.cluster_id = *cluster_id;
+	greeting.origin = *origin;
 	greeting.node_id = node_id;
 }
 
@@ -62,7 +62,7 @@ greet(uint64 peer, const char *address)
 	StringInfoData buffer;
 
 	initStringInfo(&buffer);
-	message_encode_hello(&buffer, &greeting.cluster_id, greeting.node_id, peer, address);
+	message_encode_hello(&buffer, &greeting.origin, greeting.node_id, peer, address);
 	(void) transport_send(greeting.transport, peer, buffer.data, buffer.len);
 	pfree(buffer.data);
 }

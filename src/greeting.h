@@ -11,11 +11,12 @@
 #define STORE_GREETING_H
 
 #include "store.h"
+#include "message.h"
 #include "raft/raft.h"
 #include "transport.h"
 #include "utils/uuid.h"
 
-extern void greeting_init(Transport *transport, const pg_uuid_t *cluster_id, uint64 node_id);
+extern void greeting_init(Transport *transport, const MessageOrigin *origin, uint64 node_id);
 
 /*
  * Greet whom there is reason to greet, at most once an election timeout.

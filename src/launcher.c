@@ -64,6 +64,11 @@ launcher_register(void)
 {
 	BackgroundWorker worker;
 
+	/*
+	 * pg_upgrade drops and makes every database, and nobody may write meanwhile.
+	 */
+	if (IsBinaryUpgrade)
+		return;
 	describe_worker(&worker, "store launcher", "store_launcher_main");
 	worker.bgw_restart_time = RESTART_MS / 1000;
 	RegisterBackgroundWorker(&worker);

@@ -129,6 +129,7 @@ struct Link
 	uint32		interest;		/* WL_SOCKET_* */
 	bool		socket_changed;
 	bool		went_down;
+	bool		shut_out;		/* the peer will never take our messages again */
 	bool		expelled;		/* the peer said so */
 
 	/*
@@ -313,6 +314,8 @@ link_refused(Link *link, const PGresult *result)
 {
 	peer_error_describe(link->last_error, sizeof(LinkError), result);
 	link->refused = true;
+	if (peer_error_is_exclusion(result))
+		link->shut_out = true;
 	if (peer_error_sqlstate(result) == ERRCODE_STORE_REMOVED)
 		link->expelled = true;
 
@@ -789,6 +792,12 @@ link_went_down(Link *link)
 }
 
 bool
+link_is_shut_out(const Link *link)
+{
+	return link->shut_out;
+}
+
+bool
 link_is_expelled(const Link *link)
 {
 	return link->expelled;
@@ -798,6 +807,7 @@ void
 link_status(const Link *link, LinkStatus *status)
 {
 	status->connected = (link->state == LINK_UP);
+	status->shut_out = link->shut_out;
 	status->sent_messages = link->sent_messages;
 	status->sent_bytes = link->sent_bytes;
 	status->dropped_messages = link->dropped_messages;

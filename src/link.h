@@ -82,6 +82,8 @@ extern bool link_socket_changed(Link *link);
 /* Whether an established link has gone down since the last call. */
 extern bool link_went_down(Link *link);
 
+/* Has the member told us that it will never take our messages again? */
+extern bool link_is_shut_out(const Link *link);
 /* Whether the peer has said that we are no member any more. */
 extern bool link_is_expelled(const Link *link);
 

@@ -10,7 +10,8 @@
  * one DELETE is for a conflicting suffix.
  *
  * store.raft_state is one row: identity, term and vote, and the base of the
- * log, which is the entry before the first one kept.
+ * log, which is the entry before the first one kept.  Besides, where this row
+ * was last at home, so that a copy of it is told from the row itself.
  *
  * Only the raft worker writes.  The apply worker reads through a reader of its
  * own.  All functions run inside a transaction of the caller, who decides how
@@ -27,6 +28,20 @@
 
 #define RAFT_LOG_SEGMENTS 4
 
+/*
+ * The server that a member's state belongs to; see identity.h.
+ */
+typedef struct ServerIdentity
+{
+	uint64		system_identifier;
+	uint32		timeline;
+	Oid			database;
+	char		place[64];		/* of the data folder on its disk */
+} ServerIdentity;
+
+/* Room for a reason why a member is shut out. */
+#define SHUT_OUT_SIZE 256
+
 /* store.raft_state, the durable state of a member. */
 typedef struct RaftState
 {
@@ -37,6 +52,12 @@ typedef struct RaftState
 	uint64		base_index;
 	uint64		base_term;
 	Membership	base_membership;
+
+	/* Written by log_tables_found() and log_tables_save_start() alone. */
+	ServerIdentity home;
+	uint64		start;			/* number of the newest start; see starts.h */
+	char		shut_out[SHUT_OUT_SIZE];	/* why the other members refuse this
+											 * one; empty: they do not */
 } RaftState;
 
 /*
@@ -65,6 +86,10 @@ extern bool log_tables_exists(void);
  * (data corrupted) if the segments leave a gap.
  */
 extern void log_tables_open(RaftLogContents *contents);
+
+/* Replace home, number of the newest start, and why we are shut out. */
+extern void log_tables_save_start(const ServerIdentity *home, uint64 start,
+								  const char *shut_out);
 
 /* Replace term and vote. */
 extern void log_tables_save_vote(uint64 term, uint64 vote);
@@ -97,7 +122,8 @@ extern bool log_tables_is_crowded(void);
 extern uint64 log_tables_compact(uint64 up_to, uint64 *base_term);
 
 /*
- * Become a member with another identity and an empty log (join).
+ * Become a member with another identity and an empty log (join, recovery); home
+ * and start stay as they are.
  */
 extern void log_tables_reset(const RaftState *state);
 

@@ -22,6 +22,7 @@
 #include "compat.h"
 #include "fmgr.h"
 #include "table.h"
+#include "utils/builtins.h"
 #include "utils/snapmgr.h"
 #include "utils/uuid.h"
 
@@ -36,6 +37,12 @@ enum
 	STATE_BASE_INDEX,
 	STATE_BASE_TERM,
 	STATE_BASE_MEMBERSHIP,
+	STATE_SYSTEM_IDENTIFIER,
+	STATE_TIMELINE,
+	STATE_DATABASE,
+	STATE_PLACE,
+	STATE_START,
+	STATE_SHUT_OUT,
 	STATE_COLUMNS
 };
 
@@ -69,6 +76,15 @@ decode_state(RaftState *state, TupleTableSlot *slot)
 	state->vote = DatumGetInt64(values[STATE_VOTE]);
 	state->base_index = DatumGetInt64(values[STATE_BASE_INDEX]);
 	state->base_term = DatumGetInt64(values[STATE_BASE_TERM]);
+
+	state->home.system_identifier = DatumGetInt64(values[STATE_SYSTEM_IDENTIFIER]);
+	state->home.timeline = (uint32) DatumGetInt64(values[STATE_TIMELINE]);
+	state->home.database = DatumGetObjectId(values[STATE_DATABASE]);
+	text_to_cstring_buffer(DatumGetTextPP(values[STATE_PLACE]),
+						   state->home.place, sizeof(state->home.place));
+	state->start = DatumGetInt64(values[STATE_START]);
+	text_to_cstring_buffer(DatumGetTextPP(values[STATE_SHUT_OUT]),
+						   state->shut_out, sizeof(state->shut_out));
 
 	membership = DatumGetByteaPCopy(values[STATE_BASE_MEMBERSHIP]);
 	problem = membership_decode(VARDATA(membership),
@@ -136,6 +152,29 @@ update_row(Datum *values, const bool *replace)
 	CommandCounterIncrement();
 }
 
+static void
+put_start(Datum *values, const ServerIdentity *home, uint64 start, const char *shut_out)
+{
+	values[STATE_SYSTEM_IDENTIFIER] = Int64GetDatum((int64) home->system_identifier);
+	values[STATE_TIMELINE] = Int64GetDatum((int64) home->timeline);
+	values[STATE_DATABASE] = ObjectIdGetDatum(home->database);
+	values[STATE_PLACE] = CStringGetTextDatum(home->place);
+	values[STATE_START] = Int64GetDatum((int64) start);
+	values[STATE_SHUT_OUT] = CStringGetTextDatum(shut_out);
+}
+
+void
+log_tables_save_start(const ServerIdentity *home, uint64 start, const char *shut_out)
+{
+	Datum		values[STATE_COLUMNS];
+	bool		replace[STATE_COLUMNS] = {false};
+
+	put_start(values, home, start, shut_out);
+	for (int i = STATE_SYSTEM_IDENTIFIER; i <= STATE_SHUT_OUT; i++)
+		replace[i] = true;
+	update_row(values, replace);
+}
+
 void
 log_tables_save_vote(uint64 term, uint64 vote)
 {
@@ -189,9 +228,16 @@ log_tables_save_state(const RaftState *state)
 	values[STATE_BASE_MEMBERSHIP] = bytea_datum(membership.data, membership.len);
 
 	if (slot != NULL)
+	{
+		for (int i = STATE_SYSTEM_IDENTIFIER; i <= STATE_SHUT_OUT; i++)
+			values[i] = slot->tts_values[i];
 		table_writer_update(writer, &slot->tts_tid, values, isnull);
+	}
 	else
+	{
+		put_start(values, &state->home, state->start, state->shut_out);
 		table_writer_insert(writer, values, isnull);
+	}
 	table_writer_close(writer);
 	CommandCounterIncrement();
 }

@@ -261,6 +261,13 @@ machine_forget_applied(void)
 	floor_index = 0;
 }
 
+void
+machine_jump(uint64 index)
+{
+	execute(psprintf("INSERT INTO store.raft_applied_0 (index, floor) VALUES ("
+					 UINT64_FORMAT ", " UINT64_FORMAT ")", index, index));
+}
+
 /* ------------------------------------------------------------------------
  * Rows
  * ------------------------------------------------------------------------

@@ -67,4 +67,11 @@ extern bool machine_is_empty(void);
 /* Start from the beginning of another log; the machine must be empty. */
 extern void machine_forget_applied(void);
 
+/*
+ * The state as it is becomes that of a later index, with no history before it.
+ * For the raft worker, while everything is applied and the apply worker is
+ * about to start anew.
+ */
+extern void machine_jump(uint64 index);
+
 #endif							/* STORE_MACHINE_H */

@@ -5,7 +5,7 @@
  *
  * A message is
  *
- *		envelope		magic, kind, number of entries, cluster, from, to
+ *		envelope		magic, kind, number of entries, cluster, start, from, to
  *		body			RaftBody and the runs of terms, ForwardBody, or
  *						HelloBody and a conninfo, padded to MAXALIGN
  *		entries			EntryHeader and payload, padded to MAXALIGN, each
@@ -41,6 +41,7 @@ typedef struct Envelope
 	uint32		magic;
 	uint32		kind;
 	uint8		cluster_id[UUID_LEN];
+	uint64		start;
 	uint64		from;
 	uint64		to;
 	uint32		n_entries;
@@ -87,7 +88,7 @@ typedef struct EntryHeader
 	uint32		length;
 } EntryHeader;
 
-StaticAssertDecl(sizeof(Envelope) == 48, "Envelope must not be padded");
+StaticAssertDecl(sizeof(Envelope) == 56, "Envelope must not be padded");
 StaticAssertDecl(sizeof(RaftBody) == 72, "RaftBody must not be padded");
 StaticAssertDecl(sizeof(RunBody) == 16, "RunBody must not be padded");
 StaticAssertDecl(sizeof(ForwardBody) == 8, "ForwardBody must not be padded");
@@ -109,7 +110,7 @@ message_entry_size(uint32 length)
 }
 
 static void
-put_envelope(StringInfo buf, MessageKind kind, const pg_uuid_t *cluster_id,
+put_envelope(StringInfo buf, MessageKind kind, const MessageOrigin *origin,
 			 uint64 from, uint64 to, uint32 n_entries)
 {
 	Envelope	envelope;
@@ -121,7 +122,8 @@ put_envelope(StringInfo buf, MessageKind kind, const pg_uuid_t *cluster_id,
 	memset(&envelope, 0, sizeof(envelope));
 	envelope.magic = MESSAGE_MAGIC;
 	envelope.kind = kind;
-	memcpy(envelope.cluster_id, cluster_id->data, UUID_LEN);
+	memcpy(envelope.cluster_id, origin->cluster_id.data, UUID_LEN);
+	envelope.start = origin->start;
 	envelope.from = from;
 	envelope.to = to;
 	envelope.n_entries = n_entries;
@@ -219,7 +221,7 @@ number_entries(const struct raft_message *raft, LogEntry *entries)
 }
 
 void
-message_encode_raft(StringInfo buf, const pg_uuid_t *cluster_id,
+message_encode_raft(StringInfo buf, const MessageOrigin *origin,
 					const struct raft_message *raft, const LogEntry *entries)
 {
 	RaftBody	body;
@@ -243,7 +245,7 @@ message_encode_raft(StringInfo buf, const pg_uuid_t *cluster_id,
 				 (unsigned long long) entries[i].term);
 	}
 
-	put_envelope(buf, MESSAGE_RAFT, cluster_id, raft->from, raft->to, raft->n_entries);
+	put_envelope(buf, MESSAGE_RAFT, origin, raft->from, raft->to, raft->n_entries);
 
 	memset(&body, 0, sizeof(body));
 	body.type = raft->type;
@@ -273,7 +275,7 @@ message_encode_raft(StringInfo buf, const pg_uuid_t *cluster_id,
 }
 
 void
-message_encode_forward(StringInfo buf, const pg_uuid_t *cluster_id,
+message_encode_forward(StringInfo buf, const MessageOrigin *origin,
 					   uint64 from, uint64 to, uint64 term,
 					   const LogEntry *entries, uint32 n_entries)
 {
@@ -283,14 +285,14 @@ message_encode_forward(StringInfo buf, const pg_uuid_t *cluster_id,
 	if (n_entries > RAFT_MAX_UNCOMMITTED)
 		elog(ERROR, "too many entries in message");
 
-	put_envelope(buf, MESSAGE_FORWARD, cluster_id, from, to, n_entries);
+	put_envelope(buf, MESSAGE_FORWARD, origin, from, to, n_entries);
 	body.term = term;
 	appendBinaryStringInfo(buf, (char *) &body, sizeof(body));
 	put_entries(buf, entries, n_entries);
 }
 
 void
-message_encode_hello(StringInfo buf, const pg_uuid_t *cluster_id,
+message_encode_hello(StringInfo buf, const MessageOrigin *origin,
 					 uint64 from, uint64 to, const char *conninfo)
 {
 	HelloBody	body = {.length = strlen(conninfo)};
@@ -298,7 +300,7 @@ message_encode_hello(StringInfo buf, const pg_uuid_t *cluster_id,
 	if (body.length == 0 || body.length >= STORE_CONNINFO_SIZE)
 		elog(ERROR, "address in message is empty or too long");
 
-	put_envelope(buf, MESSAGE_HELLO, cluster_id, from, to, 0);
+	put_envelope(buf, MESSAGE_HELLO, origin, from, to, 0);
 	appendBinaryStringInfo(buf, (char *) &body, sizeof(body));
 	appendBinaryStringInfo(buf, conninfo, body.length);
 	put_padding(buf, body.length);
@@ -328,12 +330,15 @@ take_envelope(Cursor *cursor, MessageHeader *header, uint32 *n_entries)
 		return "not a message, or one of another version";
 	if (envelope.kind < MESSAGE_RAFT || envelope.kind > MESSAGE_HELLO)
 		return "unknown kind of message";
+	if (envelope.start > (uint64) PG_INT64_MAX)
+		return "number of the sender's start is out of range";
 	if (envelope.from == 0 || envelope.to == 0)
 		return "message without sender or addressee";
 	if (envelope.zero != 0)
 		return "malformed message";
 
-	memcpy(header->cluster_id.data, envelope.cluster_id, UUID_LEN);
+	memcpy(header->origin.cluster_id.data, envelope.cluster_id, UUID_LEN);
+	header->origin.start = envelope.start;
 	header->from = envelope.from;
 	header->to = envelope.to;
 	header->kind = envelope.kind;

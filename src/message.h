@@ -6,7 +6,8 @@
  * One envelope, three kinds of content: a message of the consensus core (with
  * the entries of an APPEND), commands that a member forwards to the leader, or
  * a greeting, with which a member says where it is reached now.
- * The envelope names the cluster, the sender and the addressee, and begins
+ * The envelope names the cluster, the sender with the number of its start, and
+ * the addressee, and begins
  * with a magic number in native byte order, so that bytes of another machine
  * type, version or cluster are refused before anything else is looked at.
  *
@@ -27,7 +28,7 @@
 #include "raft/raft.h"
 #include "utils/uuid.h"
 
-#define MESSAGE_MAGIC	0x53544f01	/* "STO", version of the format */
+#define MESSAGE_MAGIC	0x53544f02	/* "STO", version of the format */
 
 /* An entry in a message or on its way to or from the log. */
 typedef struct LogEntry
@@ -47,9 +48,16 @@ typedef enum MessageKind
 	MESSAGE_HELLO = 3			/* the sender's conninfo */
 } MessageKind;
 
-typedef struct MessageHeader
+/* Whose words these are: of which cluster, and of which start of the sender. */
+typedef struct MessageOrigin
 {
 	pg_uuid_t	cluster_id;
+	uint64		start;			/* see starts.h */
+} MessageOrigin;
+
+typedef struct MessageHeader
+{
+	MessageOrigin origin;
 	uint64		from;
 	uint64		to;
 	MessageKind kind;
@@ -73,15 +81,15 @@ typedef struct Message
  * Append an encoded message to buf, which must be empty (alignment counts
  * from its start).  raft->n_entries says how many entries there are.
  */
-extern void message_encode_raft(StringInfo buf, const pg_uuid_t *cluster_id,
+extern void message_encode_raft(StringInfo buf, const MessageOrigin *origin,
 								const struct raft_message *raft,
 								const LogEntry *entries);
 
-extern void message_encode_forward(StringInfo buf, const pg_uuid_t *cluster_id,
+extern void message_encode_forward(StringInfo buf, const MessageOrigin *origin,
 								   uint64 from, uint64 to, uint64 term,
 								   const LogEntry *entries, uint32 n_entries);
 
-extern void message_encode_hello(StringInfo buf, const pg_uuid_t *cluster_id,
+extern void message_encode_hello(StringInfo buf, const MessageOrigin *origin,
 								 uint64 from, uint64 to, const char *conninfo);
 
 /* Space that an entry takes in a message, for cutting messages to size. */

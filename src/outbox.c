@@ -32,7 +32,7 @@ typedef struct Box
 static struct
 {
 	Transport  *transport;
-	pg_uuid_t	cluster_id;
+	MessageOrigin origin;
 	StringInfoData buffer;		/* one encoded message */
 	MemoryContext chunk_context;	/* entries read from the log tables */
 	RaftLogReader *reader;
@@ -41,11 +41,11 @@ static struct
 }			outbox;
 
 void
-outbox_init(Transport *transport, const pg_uuid_t *cluster_id)
+outbox_init(Transport *transport, const MessageOrigin *origin)
 {
 	memset(&outbox, 0, sizeof(outbox));
 	outbox.transport = transport;
-	outbox.cluster_id = *cluster_id;
+	outbox.origin = *origin;
 	outbox.chunk_context = AllocSetContextCreate(CurrentMemoryContext,
 												 "store outbox chunk",
 												 ALLOCSET_DEFAULT_SIZES);
@@ -258,7 +258,7 @@ send_chunk(const struct raft *node, Box *box, struct raft_message *message)
 	}
 
 	resetStringInfo(&outbox.buffer);
-	message_encode_raft(&outbox.buffer, &outbox.cluster_id, &head, outbox.chunk);
+	message_encode_raft(&outbox.buffer, &outbox.origin, &head, outbox.chunk);
 	if (!transport_send(outbox.transport, box->peer,
 						outbox.buffer.data, outbox.buffer.len))
 		box->dropped = true;

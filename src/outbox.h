@@ -22,7 +22,7 @@
 #include "log_tables.h"
 #include "transport.h"
 
-extern void outbox_init(Transport *transport, const pg_uuid_t *cluster_id);
+extern void outbox_init(Transport *transport, const MessageOrigin *origin);
 
 /* Queue a message. */
 extern void outbox_add(const struct raft_message *message);

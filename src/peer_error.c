@@ -79,6 +79,15 @@ peer_error_sqlstate(const PGresult *result)
 }
 
 bool
+peer_error_is_exclusion(const PGresult *result)
+{
+	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+	return sqlstate != NULL &&
+		strcmp(sqlstate, unpack_sql_state(ERRCODE_STORE_SHUT_OUT)) == 0;
+}
+
+bool
 peer_error_is_farewell(const PGresult *result)
 {
 	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);

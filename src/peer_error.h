@@ -22,6 +22,8 @@ extern void peer_error_fold(char *to, Size size, const char *from);
 /* The same for an error that the peer has sent: SQLSTATE and message. */
 extern void peer_error_describe(char *to, Size size, const PGresult *result);
 
+/* Does it say that the peer will never take our messages again? */
+extern bool peer_error_is_exclusion(const PGresult *result);
 /* Its SQLSTATE as errcode() takes it; 0: none. */
 extern int	peer_error_sqlstate(const PGresult *result);
 

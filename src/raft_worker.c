@@ -20,6 +20,7 @@
 #include "access/xlog.h"
 #include "blocker.h"
 #include "common/pg_prng.h"
+#include "identity.h"
 #include "greeting.h"
 #include "inbox.h"
 #include "machine.h"
@@ -29,10 +30,12 @@
 #include "raft_admin.h"
 #include "raft_verbs.h"
 #include "recorder.h"
+#include "recovery.h"
 #include "log_tables.h"
 #include "request.h"
 #include "retention.h"
 #include "roster.h"
+#include "starts.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "transport.h"
@@ -68,7 +71,7 @@ static struct
 	struct raft_update update;	/* of the last step */
 	struct raft_event event;	/* being built */
 	struct raft_options options;
-	pg_uuid_t	cluster_id;
+	MessageOrigin origin;		/* our cluster, and the number of this start */
 	uint64		node_id;
 	Transport  *transport;
 	MemoryContext turn_context;
@@ -130,11 +133,7 @@ step(const LogEntry *entries)
 	if (update->promotable != 0)
 		worker.promotable = update->promotable;
 	if (update->lost_data != 0)
-		ereport(LOG,
-				(errmsg("member \"%s\" has lost part of the log that it acknowledged",
-						roster_name(update->lost_data)),
-				 errdetail("Its disk was restored to an earlier state or exchanged. It counts only for what it acknowledges anew."),
-				 errhint("Do not restore a member from a backup; let a new one join in its place.")));
+		recovery_lost_data(update->lost_data);
 	if (update->config_changed || update->state != old_state ||
 		update->leader != old_leader || update->term != old_term)
 		worker.state_changed = true;
@@ -176,8 +175,10 @@ receive_message(InboxRecord *record)
 	const char *problem = message_decode(record->data, record->length, &message);
 
 	if (problem != NULL ||
-		memcmp(&message.header.cluster_id, &worker.cluster_id, sizeof(pg_uuid_t)) != 0 ||
-		message.header.to != worker.node_id)
+		memcmp(&message.header.origin.cluster_id, &worker.origin.cluster_id,
+			   sizeof(pg_uuid_t)) != 0 ||
+		message.header.to != worker.node_id ||
+		!recovery_is_newest_start(&message.header))
 		return;					/* of a former life; the sender was checked */
 	transport_heard_from(worker.transport, message.header.from);
 
@@ -258,6 +259,9 @@ receive_records(void)
 			case INBOX_ADOPT:
 				admin_adopt(record);
 				break;
+			case INBOX_RECOVER:
+				recovery_serve(record, &worker.update, worker.transport);
+				break;
 			case INBOX_REMOVE:
 			case INBOX_TRANSFER:
 				receive_verb(record);
@@ -273,8 +277,10 @@ receive_records(void)
 static void
 notice_links(void)
 {
-	uint64		peer;
+	uint64		peer = transport_shut_out_by(worker.transport);
 
+	if (peer != 0 && membership_find(roster_current(), peer) != NULL)
+		recovery_shut_out(peer, worker.transport);
 	while ((peer = transport_next_link_down(worker.transport)) != 0)
 	{
 		outbox_clear(peer);
@@ -382,7 +388,7 @@ forward_writes(void)
 		if (n == 0)
 			return;
 		resetStringInfo(&buffer);
-		message_encode_forward(&buffer, &worker.cluster_id, worker.node_id, leader,
+		message_encode_forward(&buffer, &worker.origin, worker.node_id, leader,
 							   term, worker.batch, n);
 		if (!transport_send(worker.transport, leader, buffer.data, buffer.len))
 		{
@@ -472,6 +478,34 @@ publish_members(NodeStatus *status)
 	}
 }
 
+/*
+ * Why this node cannot do what it should, as far as its links know: the leader
+ * does not take its messages, or nobody leads and another member does not.
+ * NULL if nothing is wrong with them.
+ */
+static const char *
+link_problem(void)
+{
+	const Membership *membership = roster_current();
+	raft_id		leader = worker.update.leader;
+
+	for (uint32 i = 0; i < membership->n_members && leader != worker.node_id; i++)
+	{
+		const Member *member = &membership->members[i];
+		LinkStatus	link;
+
+		if (member->id == worker.node_id || (leader != 0 && leader != member->id))
+			continue;
+		transport_status(worker.transport, member->id, &link);
+		if (link.last_error[0] != '\0')
+			return psprintf("%smessages to %s \"%s\" are refused or lost: %s",
+							leader == 0 ? "no leader is known; " : "",
+							leader == 0 ? "member" : "leader",
+							member->name, link.last_error);
+	}
+	return leader == 0 ? "no leader is known" : NULL;
+}
+
 static void
 publish_problem(void)
 {
@@ -485,10 +519,8 @@ publish_problem(void)
 	else if (worker.update.snapshot_from != 0)
 		status_set_problem(WORKER_RAFT,
 						   "the log this node needs is gone from its cluster, and copying is not part of this version: remove the node and let it join anew");
-	else if (worker.update.leader == 0)
-		status_set_problem(WORKER_RAFT, "no leader is known");
 	else
-		status_set_problem(WORKER_RAFT, NULL);
+		status_set_problem(WORKER_RAFT, link_problem());
 }
 
 static void
@@ -501,7 +533,7 @@ publish(void)
 	if (leader[0] != '\0')
 		strlcpy(worker.last_leader, leader, sizeof(worker.last_leader));
 
-	status.cluster_id = worker.cluster_id;
+	status.cluster_id = worker.origin.cluster_id;
 	status.node_id = worker.node_id;
 	if (self != NULL)
 		strlcpy(status.name, self->name, sizeof(status.name));
@@ -755,28 +787,56 @@ restore(const RaftLogContents *contents, uint64 applied_index)
 						   violation.expected, violation.found)));
 }
 
+/*
+ * Take the next number for this start, if the stored state is this server's and
+ * the others have not shut it out.  Returns NULL, or why not (palloc'd).
+ */
+static const char *
+begin_start(RaftState *state)
+{
+	const char *problem;
+
+	if (state->shut_out[0] != '\0')
+		return state->shut_out;
+	problem = identity_difference(&state->home);
+	if (problem != NULL)
+		return problem;
+	state->start = identity_next_start(state->start);
+	log_tables_save_start(&state->home, state->start, "");
+	starts_load();
+	return NULL;
+}
+
 static void
 open_node(void)
 {
 	RaftLogContents *contents = palloc0(sizeof(RaftLogContents));
 	MemoryContext oldcontext = CurrentMemoryContext;
 	uint64		applied_index;
+	const char *problem;
 
 	worker_begin("opening the log");
 	MemoryContextSwitchTo(oldcontext);
 	log_tables_open(contents);
 	applied_index = machine_open().index;
+	problem = begin_start(&contents->state);
 	worker_commit();
+	if (problem != NULL)
+	{
+		pg_atomic_write_u64(&progress->commit_index, applied_index);
+		recovery_run_detached(problem);
+	}
 
-	worker.cluster_id = contents->state.cluster_id;
+	worker.origin.cluster_id = contents->state.cluster_id;
+	worker.origin.start = contents->state.start;
 	worker.node_id = contents->state.node_id;
 	worker.transport = transport_create();
 	restore(contents, applied_index);
 	roster_init(contents, worker.transport);
 	turn_init(contents->last_index);
 	pending_init();
-	outbox_init(worker.transport, &worker.cluster_id);
-	greeting_init(worker.transport, &worker.cluster_id, worker.node_id);
+	outbox_init(worker.transport, &worker.origin);
+	greeting_init(worker.transport, &worker.origin, worker.node_id);
 	inbox_begin();
 
 	worker.applied_index = applied_index;

@@ -68,6 +68,20 @@ typedef struct AdoptRequest
 	uint32		length;			/* of the encoded membership that follows */
 } AdoptRequest;
 
+/* INBOX_RECOVER: what an operator decides when a member cannot go on. */
+typedef enum RecoverVerb
+{
+	RECOVER_KEEP_IDENTITY,		/* this copy is the member */
+	RECOVER_AS_NEW_CLUSTER,		/* a detached node founds another cluster */
+	RECOVER_WITHOUT_QUORUM		/* a survivor does */
+} RecoverVerb;
+
+typedef struct RecoverRequest
+{
+	RecoverVerb verb;
+	pg_uuid_t	cluster_id;		/* what is given up; WITHOUT_QUORUM only */
+} RecoverRequest;
+
 extern Size request_shmem_size(void);
 extern void request_shmem_init(void);
 

@@ -144,6 +144,7 @@ status_publish(const NodeStatus *node)
 	strlcpy(to->name, node->name, sizeof(to->name));
 	to->state = node->state;
 	to->learner = node->learner;
+	to->detached = node->detached;
 	to->removed = node->removed;
 	to->next_id = node->next_id;
 	to->term = node->term;
@@ -212,7 +213,8 @@ status_is_addressee(const pg_uuid_t *cluster_id, uint64 node_id)
 	bool		result;
 
 	LWLockAcquire(shared->lock, LW_SHARED);
-	result = shared->node.running && shared->node.node_id == node_id &&
+	result = shared->node.running && !shared->node.detached &&
+		shared->node.node_id == node_id &&
 		memcmp(&shared->node.cluster_id, cluster_id, sizeof(pg_uuid_t)) == 0;
 	LWLockRelease(shared->lock);
 	return result;
@@ -266,7 +268,7 @@ status_is_leader(void)
 const char *
 status_state_name(const NodeStatus *node)
 {
-	if (!node->running)
+	if (!node->running || node->detached)
 		return "detached";
 	switch (node->state)
 	{

@@ -48,6 +48,7 @@ typedef struct NodeStatus
 	char		name[STORE_NAME_SIZE];
 	enum raft_state state;
 	bool		learner;
+	bool		detached;		/* takes no part in consensus; see recovery.h */
 	bool		removed;		/* for good: this node is no member any more */
 	uint64		term;
 	uint64		leader;			/* 0: nobody known */

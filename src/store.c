@@ -29,6 +29,7 @@
 #include "listeners.h"
 #include "miscadmin.h"
 #include "request.h"
+#include "starts.h"
 #include "status.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
@@ -50,6 +51,7 @@ request_shmem(void)
 		prev_shmem_request_hook();
 
 	RequestAddinShmemSpace(status_shmem_size());
+	RequestAddinShmemSpace(starts_shmem_size());
 	RequestAddinShmemSpace(inbox_shmem_size());
 	RequestAddinShmemSpace(request_shmem_size());
 	RequestAddinShmemSpace(watchers_shmem_size());
@@ -65,6 +67,7 @@ startup_shmem(void)
 
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	status_shmem_init();
+	starts_shmem_init();
 	inbox_shmem_init();
 	request_shmem_init();
 	watchers_shmem_init();

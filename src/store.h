@@ -32,6 +32,7 @@
  * server would answer with.
  */
 #define ERRCODE_STORE_REMOVED		MAKE_SQLSTATE('R','S','4','0','3')
+#define ERRCODE_STORE_SHUT_OUT		MAKE_SQLSTATE('R','S','4','0','9')
 #define ERRCODE_STORE_NOT_FOUND		MAKE_SQLSTATE('R','S','4','0','4')
 #define ERRCODE_STORE_GONE			MAKE_SQLSTATE('R','S','4','1','0')
 #define ERRCODE_STORE_UNKNOWN		MAKE_SQLSTATE('R','S','5','0','0')

@@ -358,6 +358,21 @@ transport_next_link_down(Transport *transport)
 	return 0;
 }
 
+uint64
+transport_shut_out_by(Transport *transport)
+{
+	ListCell   *lc;
+
+	foreach(lc, transport->links)
+	{
+		Link	   *link = (Link *) lfirst(lc);
+
+		if (link_is_shut_out(link))
+			return link_peer_id(link);
+	}
+	return 0;
+}
+
 void
 transport_status(Transport *transport, uint64 id, LinkStatus *status)
 {

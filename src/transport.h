@@ -26,6 +26,7 @@ typedef struct Transport Transport;
 typedef struct LinkStatus
 {
 	bool		connected;
+	bool		shut_out;		/* it refuses this start of ours for good */
 	uint64		sent_messages;
 	uint64		sent_bytes;
 	uint64		dropped_messages;
@@ -88,6 +89,9 @@ extern void transport_wait(Transport *transport, long timeout_ms);
  * flight may be lost), or 0.
  */
 extern uint64 transport_next_link_down(Transport *transport);
+
+/* A member that refuses us for good (ERRCODE_STORE_SHUT_OUT), or 0. */
+extern uint64 transport_shut_out_by(Transport *transport);
 
 extern void transport_status(Transport *transport, uint64 id, LinkStatus *status);
 

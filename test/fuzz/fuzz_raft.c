@@ -213,7 +213,7 @@ check_node(void)
 static void
 check_said(const struct raft_message *message)
 {
-	static const pg_uuid_t cluster_id;
+	static const MessageOrigin origin;
 	static LogEntry entries[RAFT_MAX_BATCH];
 	StringInfoData buf;
 	uint32_t	run = 0;
@@ -232,7 +232,7 @@ check_said(const struct raft_message *message)
 		entries[i].term = message->runs[run].term;
 	}
 	initStringInfo(&buf);
-	message_encode_raft(&buf, &cluster_id, message, entries);
+	message_encode_raft(&buf, &origin, message, entries);
 	pfree(buf.data);
 }
 

@@ -44,28 +44,28 @@ write_seed(const char *target, int number, const void *bytes, Size length)
 static void
 random_message(StringInfo buf)
 {
-	pg_uuid_t	cluster_id;
+	MessageOrigin origin;
 	struct raft_message raft;
 	LogEntry	entries[5];
 	int			n_entries = below(5);
 	int			i;
 
-	memset(&cluster_id, 7, sizeof(cluster_id));
+	memset(&origin, 7, sizeof(origin));
 	if (below(4) > 0)
 	{
 		LogEntry   *raft_entries = random_raft(&raft);
 
-		message_encode_raft(buf, &cluster_id, &raft, raft_entries);
+		message_encode_raft(buf, &origin, &raft, raft_entries);
 		return;
 	}
 	if (below(4) == 0)
 	{
-		message_encode_hello(buf, &cluster_id, 1, 2, random_string(1, 100));
+		message_encode_hello(buf, &origin, 1, 2, random_string(1, 100));
 		return;
 	}
 	for (i = 0; i < n_entries; i++)
 		random_entry(&entries[i], false);
-	message_encode_forward(buf, &cluster_id, 1, 2, 3, entries, n_entries);
+	message_encode_forward(buf, &origin, 1, 2, 3, entries, n_entries);
 }
 
 static void

@@ -109,12 +109,12 @@ recode_message(const char *data, Size length, StringInfo again)
 		MessageHeader *header = &message.header;
 
 		if (header->kind == MESSAGE_RAFT)
-			message_encode_raft(again, &header->cluster_id, &message.raft, message.entries);
+			message_encode_raft(again, &header->origin, &message.raft, message.entries);
 		else if (header->kind == MESSAGE_HELLO)
-			message_encode_hello(again, &header->cluster_id, header->from, header->to,
+			message_encode_hello(again, &header->origin, header->from, header->to,
 								 message.conninfo);
 		else
-			message_encode_forward(again, &header->cluster_id, header->from, header->to,
+			message_encode_forward(again, &header->origin, header->from, header->to,
 								   message.term, message.entries, message.n_entries);
 	}
 	if (message.entries)
@@ -336,7 +336,7 @@ static void
 test_raft_message(void)
 {
 	StringInfoData buf;
-	pg_uuid_t	cluster_id;
+	MessageOrigin origin;
 	struct raft_message raft;
 	LogEntry   *entries;
 	Message		message;
@@ -345,9 +345,9 @@ test_raft_message(void)
 	int			i;
 
 	initStringInfo(&buf);
-	memset(cluster_id.data, 7, UUID_LEN);
+	memset(&origin, 7, sizeof(origin));
 	entries = random_raft(&raft);
-	message_encode_raft(&buf, &cluster_id, &raft, entries);
+	message_encode_raft(&buf, &origin, &raft, entries);
 
 	CHECK(message_decode_header(buf.data, buf.len, &header) == NULL);
 	CHECK(header.kind == MESSAGE_RAFT && header.from == raft.from && header.to == raft.to);
@@ -376,7 +376,7 @@ test_raft_message(void)
 	{
 		resetStringInfo(&buf);
 		entries[0].index++;
-		CHECK_ERROR(message_encode_raft(&buf, &cluster_id, &raft, entries));
+		CHECK_ERROR(message_encode_raft(&buf, &origin, &raft, entries));
 	}
 }
 
@@ -384,15 +384,15 @@ static void
 test_forward(void)
 {
 	StringInfoData buf;
-	pg_uuid_t	cluster_id;
+	MessageOrigin origin;
 	LogEntry	entries[10];
 	int			n_entries = below(10);
 	Size		size;
 	int			i;
 
 	initStringInfo(&buf);
-	memset(cluster_id.data, 7, UUID_LEN);
-	message_encode_forward(&buf, &cluster_id, 1, 2, 3, NULL, 0);
+	memset(&origin, 7, sizeof(origin));
+	message_encode_forward(&buf, &origin, 1, 2, 3, NULL, 0);
 	size = buf.len;
 	resetStringInfo(&buf);
 	for (i = 0; i < n_entries; i++)
@@ -400,7 +400,7 @@ test_forward(void)
 		random_entry(&entries[i], false);
 		size += message_entry_size(entries[i].length);
 	}
-	message_encode_forward(&buf, &cluster_id, 1, 2, 3, entries, n_entries);
+	message_encode_forward(&buf, &origin, 1, 2, 3, entries, n_entries);
 	CHECK(buf.len == size);
 	abuse(recode_message, &buf);
 }
@@ -409,20 +409,20 @@ static void
 test_hello(void)
 {
 	StringInfoData buf;
-	pg_uuid_t	cluster_id;
+	MessageOrigin origin;
 	char		conninfo[STORE_CONNINFO_SIZE];
 	Message		message;
 
 	initStringInfo(&buf);
-	memset(cluster_id.data, 7, UUID_LEN);
+	memset(&origin, 7, sizeof(origin));
 	strcpy(conninfo, random_string(1, STORE_CONNINFO_SIZE - 1));
-	message_encode_hello(&buf, &cluster_id, 1, 2, conninfo);
+	message_encode_hello(&buf, &origin, 1, 2, conninfo);
 	CHECK(message_decode(buf.data, buf.len, &message) == NULL);
 	CHECK(message.header.kind == MESSAGE_HELLO && strcmp(message.conninfo, conninfo) == 0);
 	abuse(recode_message, &buf);
 
 	resetStringInfo(&buf);
-	CHECK_ERROR(message_encode_hello(&buf, &cluster_id, 1, 2, ""));
+	CHECK_ERROR(message_encode_hello(&buf, &origin, 1, 2, ""));
 }
 
 static void

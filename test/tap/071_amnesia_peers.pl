@@ -1,0 +1,92 @@
+# A disk that goes back as a whole, with all files in their places, is nothing
+# that the server on it could see; nor does it know that it runs twice.  The other
+# members do: by the number of its start, or by what it had acknowledged to the
+# leader.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+
+use Amnesia;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use StoreCluster;
+use Test::More;
+
+# The state of the member as it was, and as it is now, side by side.
+sub set_aside
+{
+	my ($node) = @_;
+
+	$node->stop;
+	copy_folder($node->data_dir, $node->data_dir . '.now');
+	return;
+}
+
+# What an operator who knows that nothing happened meanwhile would do.
+sub put_back
+{
+	my ($node) = @_;
+
+	$node->stop;
+	go_back_in_place($node->data_dir . '.now', $node);
+	$node->start;
+	return;
+}
+
+start_cluster();
+write_some($cluster->wait_for_leader);
+
+#
+# Back to the disk of an earlier start.
+#
+{
+	my ($victim, $leader, $other) = cast();
+	my $saved = $victim->data_dir . '.saved';
+	my $name = 'disk of an earlier start';
+
+	$victim->stop;
+	copy_folder($victim->data_dir, $saved);
+	$victim->start;
+	$cluster->wait_all_writable;
+	write_some($leader);
+	set_aside($victim);
+	go_back_in_place($saved, $victim);
+	$victim->start;
+	is_detached($victim, qr/shut out/, $name);
+	is_out_of_service($victim, $name);
+	no_leader_without($leader, $other, $name);
+	$victim->restart;
+	is_detached($victim, qr/shut out/, "$name, started again");
+	like(
+		(StoreCluster::sqlstate($victim, 'SELECT store.keep_identity()'))[1],
+		qr/shut out/, "$name: an operator cannot say otherwise");
+	put_back($victim);
+	all_is_there($name);
+}
+
+#
+# Back to an earlier moment of the same start: only the leader knows what the
+# member acknowledged since.
+#
+{
+	my ($victim, $leader, $other) = cast();
+	my $name = 'disk of an earlier moment';
+
+	$victim->backup('moment');
+	write_some($leader);
+	$victim->stop;
+	go_back_in_place($victim->backup_dir . '/moment', $victim);
+	$victim->start;
+	is_detached($victim, qr/shut out.*lost data/, $name);
+	ok( $leader->log_contains(
+			'member "' . $victim->name . '" has lost part of the log that it acknowledged'),
+		"$name: the leader tells in its log");
+	no_leader_without($leader, $other, $name);
+	$victim->stop;
+	all_is_there($name);
+}
+
+done_testing();
