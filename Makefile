@@ -80,6 +80,11 @@ tap: build/raft/raft_replay
 	$(PROVE) -I $(top_srcdir)/src/test/perl/ -I $(srcdir)/test/tap/lib \
 		$(PROVE_FLAGS) $(if $(PROVE_TESTS),$(PROVE_TESTS),$(TAP_TESTS_FILES))
 
+# Not part of scripts/check: it takes as long as all of that, twice.
+.PHONY: mutants
+mutants:
+	scripts/mutants $(ONLY)
+
 .PHONY: check-style check-symbols
 check-style:
 	scripts/check-style
@@ -100,6 +105,7 @@ help:
 	@echo 'make fuzz            feed the decoders and the core with anything (FUZZ_SECONDS=n)'
 	@echo 'make raft-tidy       static analysis of the consensus core'
 	@echo 'make raft-sanitize   simulate it with sanitizers (SANITIZE_SEEDS=n)'
+	@echo 'make mutants         does each test fail without what it shows? (ONLY=name for one)'
 	@echo 'make watch-check     a hundred watchers on three nodes in trouble (MINUTES=n)'
 	@echo 'make check-style     layering, banned calls, lengths, orphans'
 	@echo 'make check-symbols   what the library exports'

@@ -69,7 +69,7 @@ plain_psql()
 # waits until one of them has flushed it.
 plain_start()
 {
-	local n names=""
+	local n source names=""
 
 	PLAIN=$1
 	mkdir -p "$PLAIN"
@@ -81,9 +81,10 @@ plain_start()
 	for n in $(seq 1 "$2"); do
 		"$BINDIR/pg_basebackup" -D "$PLAIN/standby$n" -R -c fast -h "$PLAIN" \
 			-p "${PLAIN_PORTS[0]}" -U postgres
+		source="host=127.0.0.1 port=${PLAIN_PORTS[0]} user=postgres"
 		cat >>"$PLAIN/standby$n/postgresql.conf" <<-CONF
 			port = ${PLAIN_PORTS[$n]}
-			primary_conninfo = 'host=127.0.0.1 port=${PLAIN_PORTS[0]} user=postgres application_name=standby$n'
+			primary_conninfo = '$source application_name=standby$n'
 		CONF
 		sed -i '/^primary_conninfo/d' "$PLAIN/standby$n/postgresql.auto.conf"
 		plain_ctl "$PLAIN/standby$n" start

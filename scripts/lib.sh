@@ -152,7 +152,7 @@ exec_unprivileged()
 		"HOME=$WORKSHOP" "LANG=C.UTF-8" "TERM=${TERM:-dumb}" "TMPDIR=${TMPDIR:-/tmp}"
 		"WORKSHOP=$WORKSHOP" "PG_CONFIG=$PG_CONFIG"
 	)
-	for name in STORE_MANIFESTS STORE_DEV_DIR KEEP SEEDS PROVE_TESTS PROVE_FLAGS \
+	for name in STORE_MANIFESTS STORE_DEV_DIR KEEP SEEDS PROVE_TESTS PROVE_FLAGS BASELINE \
 		PG_TEST_TIMEOUT_DEFAULT PAGER PSQLRC BENCH_COMMIT ROUNDS SLICE CLIENTS DEPTH; do
 		if [ -n "${!name:-}" ]; then
 			environment+=("$name=${!name}")
@@ -228,7 +228,8 @@ build()
 	make -s -C "$1" -j "$(nproc)" PG_CONFIG="$PG_CONFIG" CC="$2"
 }
 
-# Install from $WORKSHOP/src into the private root; sets BINDIR.
+# Install from $WORKSHOP/src into the private root, with more arguments for make
+# if there are any; sets BINDIR.
 install_privately()
 {
 	local root=$WORKSHOP/root bindir pkglibdir sharedir
@@ -237,7 +238,7 @@ install_privately()
 	pkglibdir=$("$PG_CONFIG" --pkglibdir)
 	sharedir=$("$PG_CONFIG" --sharedir)
 
-	make -s -C "$WORKSHOP/src" install PG_CONFIG="$PG_CONFIG" DESTDIR="$root" >/dev/null
+	make -s -C "$WORKSHOP/src" install PG_CONFIG="$PG_CONFIG" DESTDIR="$root" "$@" >/dev/null
 	BINDIR=$root$bindir
 	if [ ! -e "$BINDIR/postgres" ]; then
 		mkdir -p "$BINDIR"

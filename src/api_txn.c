@@ -17,6 +17,7 @@
 
 #include "access/htup_details.h"
 #include "compat.h"
+#include "detail.h"
 #include "funcapi.h"
 #include "json_patch.h"
 #include "object.h"
@@ -33,35 +34,31 @@ static void refuse(const char *format,...) pg_attribute_printf(1, 2) pg_attribut
 static void
 refuse(const char *format,...)
 {
-	StringInfoData detail;
+	va_list		args;
+	char	   *detail;
 
-	initStringInfo(&detail);
-	for (;;)
-	{
-		va_list		args;
-		int			needed;
-
-		va_start(args, format);
-		needed = appendStringInfoVA(&detail, format, args);
-		va_end(args);
-		if (needed == 0)
-			break;
-		enlargeStringInfo(&detail, needed);
-	}
+	va_start(args, format);
+	detail = format_detail(format, args);
+	va_end(args);
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid transaction"),
-			 errdetail_internal("%s", detail.data)));
+			 errdetail_internal("%s", detail)));
 }
 
-/* What a check of an object or a patch found, with its place in front. */
+/*
+ * What a check of an object or a patch found, with its place in front; that of
+ * a key names its place itself, and place is NULL.
+ */
 static void
 refuse_with(const char *place, const ObjectError *error)
 {
 	ereport(ERROR,
 			(errcode(error->sqlstate),
 			 errmsg("invalid transaction"),
-			 errdetail_internal("%s: %s", place, error->detail)));
+			 place ? errdetail_internal("%s: %s", place, error->detail) :
+			 errdetail_internal("%s", error->detail),
+			 error->hint ? errhint("%s", error->hint) : 0));
 }
 
 static JsonbContainer *
@@ -104,28 +101,17 @@ key_at(JsonbContainer *parent, const char *place, ResourceKey *key)
 	if (!member_at(parent, "key", &value))
 		refuse("%s has no member key.", place);
 	if (!key_from_object(object_at(&value, key_place), key_place, key, &error))
-		refuse("%s", error.detail);
+		refuse_with(NULL, &error);
 }
 
 /* Compares */
 
-/* A resourceVersion as it was read: decimal digits, no leading zeros. */
 static int64
 version_at(const JsonbValue *value, const char *place)
 {
-	int64		version = 0;
-	bool		valid = (value->type == jbvString && value->val.string.len > 0 &&
-						 value->val.string.len <= 18 &&
-						 (value->val.string.val[0] != '0' || value->val.string.len == 1));
+	int64		version;
 
-	for (int i = 0; valid && i < value->val.string.len; i++)
-	{
-		char		c = value->val.string.val[i];
-
-		valid = (c >= '0' && c <= '9');
-		version = version * 10 + (c - '0');
-	}
-	if (!valid)
+	if (!resource_version_parse(value, &version))
 		refuse("%s.resourceVersion must be a string of decimal digits, as it was read.", place);
 	return version;
 }
@@ -262,7 +248,7 @@ append_operation(const JsonbValue *element, const char *place, StringInfo parts)
 	else if (part.op != COMMAND_DELETE)
 		take_object(&value, inner, &part);
 	else if (!key_from_object(object_at(&value, inner), inner, &part.key, &error))
-		refuse("%s", error.detail);
+		refuse_with(NULL, &error);
 	txn_append(parts, &part);
 	return 1;
 }

@@ -11,7 +11,9 @@
  * object (object_identify).
  *
  * What object_identify() refuses is part of the rules that all members share:
- * to change it is to change COMMAND_VERSION.
+ * to change it is to change COMMAND_VERSION.  So it asks less of a kind than the
+ * backends do: entries written before they asked so much mean what they meant,
+ * and nothing is lost by it, for a patch cannot change the kind.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,6 +22,7 @@
 #include <math.h>
 
 #include "common/int.h"
+#include "detail.h"
 #include "json_patch.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
@@ -45,25 +48,14 @@ static bool refuse(ObjectError *error, const char *format,...) pg_attribute_prin
 static bool
 refuse(ObjectError *error, const char *format,...)
 {
-	StringInfoData detail;
+	va_list		args;
 
-	initStringInfo(&detail);
-	for (;;)
-	{
-		va_list		args;
-		int			needed;
-
-		va_start(args, format);
-		needed = appendStringInfoVA(&detail, format, args);
-		va_end(args);
-		if (needed == 0)
-			break;
-		enlargeStringInfo(&detail, needed);
-	}
-
+	va_start(args, format);
+	error->detail = format_detail(format, args);
+	va_end(args);
 	error->sqlstate = ERRCODE_INVALID_PARAMETER_VALUE;
 	error->message = "invalid object";
-	error->detail = detail.data;
+	error->hint = NULL;
 	return false;
 }
 
@@ -73,7 +65,8 @@ throw(const ObjectError *error)
 	ereport(ERROR,
 			(errcode(error->sqlstate),
 			 errmsg("%s", error->message),
-			 errdetail("%s", error->detail)));
+			 errdetail("%s", error->detail),
+			 error->hint ? errhint("%s", error->hint) : 0));
 }
 
 /*----------
@@ -85,6 +78,12 @@ static bool
 is_lower(char c)
 {
 	return c >= 'a' && c <= 'z';
+}
+
+static bool
+is_upper(char c)
+{
+	return c >= 'A' && c <= 'Z';
 }
 
 static bool
@@ -158,15 +157,45 @@ check_name(const char *what, const char *s, int length, ObjectError *error)
 	return true;
 }
 
-/* A kind is, in lower case, a DNS label.  Only ASCII has a case here. */
+/* [A-Z][A-Za-z0-9]*, as Kubernetes' conventions for types have it */
+static bool
+is_kind(const char *s, int length)
+{
+	if (length < 1 || length > MAX_LABEL_LENGTH || !is_upper(s[0]))
+		return false;
+	for (int i = 1; i < length; i++)
+	{
+		if (!is_upper(s[i]) && !is_lower_or_digit(s[i]))
+			return false;
+	}
+	return true;
+}
+
+/* Every kind that a caller gives passes here, to be written or to be read. */
 static bool
 check_kind(const char *what, const char *s, int length, ObjectError *error)
 {
-	char		lower[MAX_LABEL_LENGTH];
-	int			i;
+	if (is_kind(s, length))
+		return true;
 
-	for (i = 0; i < Min(length, MAX_LABEL_LENGTH); i++)
-		lower[i] = (s[i] >= 'A' && s[i] <= 'Z') ? s[i] + ('a' - 'A') : s[i];
+	refuse(error,
+		   "%s must begin with an upper-case ASCII letter, go on with ASCII letters and digits, and not be longer than %d bytes.",
+		   what, MAX_LABEL_LENGTH);
+	error->hint = "Kinds are written as in a manifest, such as \"Pod\"; not \"pods\".";
+	return false;
+}
+
+/*
+ * What the state machine asks of a kind: that it is, in lower case, a DNS
+ * label.  Only ASCII has a case here.
+ */
+static bool
+check_logged_kind(const char *what, const char *s, int length, ObjectError *error)
+{
+	char		lower[MAX_LABEL_LENGTH];
+
+	for (int i = 0; i < Min(length, MAX_LABEL_LENGTH); i++)
+		lower[i] = is_upper(s[i]) ? s[i] + ('a' - 'A') : s[i];
 
 	if (length > MAX_LABEL_LENGTH || !is_dns_label(lower, length))
 		return refuse(error,
@@ -263,8 +292,10 @@ check_optional_strings(JsonbContainer *object, const char *key, bool map,
 	return true;
 }
 
-bool
-object_identify(Jsonb *object, ResourceKey *key, ObjectError *error)
+typedef bool (*KindCheck) (const char *what, const char *s, int length, ObjectError *error);
+
+static bool
+identify(Jsonb *object, KindCheck kind_is_valid, ResourceKey *key, ObjectError *error)
 {
 	JsonbContainer *root = &object->root;
 	JsonbContainer *metadata;
@@ -281,7 +312,7 @@ object_identify(Jsonb *object, ResourceKey *key, ObjectError *error)
 		return false;
 
 	if (!find_string(root, "kind", "Field kind", &value, error) ||
-		!check_kind("Field kind", value.val.string.val, value.val.string.len, error))
+		!kind_is_valid("Field kind", value.val.string.val, value.val.string.len, error))
 		return false;
 	key->kind = pnstrdup(value.val.string.val, value.val.string.len);
 
@@ -316,6 +347,12 @@ object_identify(Jsonb *object, ResourceKey *key, ObjectError *error)
 		check_optional_string(metadata, "resourceVersion",
 							  "Field metadata.resourceVersion", error) &&
 		check_optional_string(metadata, "uid", "Field metadata.uid", error);
+}
+
+bool
+object_identify(Jsonb *object, ResourceKey *key, ObjectError *error)
+{
+	return identify(object, check_logged_kind, key, error);
 }
 
 /*----------
@@ -434,7 +471,7 @@ check_values(JsonbContainer *container, const PathStep *parent, int depth,
 bool
 object_verify(Jsonb *object, ResourceKey *key, ObjectError *error)
 {
-	return object_identify(object, key, error) &&
+	return identify(object, check_kind, key, error) &&
 		check_values(&object->root, NULL, 1, error);
 }
 
@@ -492,19 +529,33 @@ object_labels(Jsonb *object)
 	return labels;
 }
 
-/*
- * Kubernetes sends "" for "none".  Everything else is a number as we write
- * it ourselves; leading zeros or signs would make two names for one version.
- */
+/* Leading zeros or signs would make two names for one version. */
+bool
+resource_version_parse(const JsonbValue *value, int64 *resource_version)
+{
+	const char *s = value->val.string.val;
+	int			length = value->type == jbvString ? value->val.string.len : 0;
+	int64		number = 0;
+
+	if (length == 0 || (s[0] == '0' && length > 1))
+		return false;
+	for (int i = 0; i < length; i++)
+	{
+		if (s[i] < '0' || s[i] > '9' ||
+			pg_mul_s64_overflow(number, 10, &number) ||
+			pg_add_s64_overflow(number, s[i] - '0', &number))
+			return false;
+	}
+	*resource_version = number;
+	return true;
+}
+
+/* Kubernetes sends "" for "none". */
 bool
 object_resource_version(Jsonb *object, int64 *resource_version)
 {
 	JsonbValue	value;
 	ObjectError error;
-	const char *s;
-	int			length;
-	int			i;
-	int64		number = 0;
 
 	if (!JB_ROOT_IS_OBJECT(object) ||
 		find_optional(&object->root, "metadata", &value) == NULL ||
@@ -513,22 +564,11 @@ object_resource_version(Jsonb *object, int64 *resource_version)
 		(value.type == jbvString && value.val.string.len == 0))
 		return false;
 
-	s = value.val.string.val;
-	length = value.type == jbvString ? value.val.string.len : 0;
-	for (i = 0; i < length; i++)
-	{
-		if (s[i] < '0' || s[i] > '9' ||
-			pg_mul_s64_overflow(number, 10, &number) ||
-			pg_add_s64_overflow(number, s[i] - '0', &number))
-			break;
-	}
-	if (length == 0 || i < length || (s[0] == '0' && length > 1))
+	if (!resource_version_parse(&value, resource_version))
 	{
 		refuse(&error, "Field metadata.resourceVersion must be a string of decimal digits, as it was read.");
 		throw(&error);
 	}
-
-	*resource_version = number;
 	return true;
 }
 

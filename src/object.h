@@ -32,6 +32,7 @@ typedef struct ObjectError
 	int			sqlstate;
 	char	   *message;
 	char	   *detail;
+	char	   *hint;			/* NULL if there is none */
 } ObjectError;
 
 /* The same without an ERROR: false, and why in *error. */
@@ -39,7 +40,8 @@ extern bool object_verify(Jsonb *object, ResourceKey *key, ObjectError *error);
 
 /*
  * The part of object_check() that the state machine asks for: everything but
- * depth, numbers and encoding, and no ERROR: false, and why in *error.
+ * depth, numbers and encoding, a kind by the wider rule of its own, and no
+ * ERROR: false, and why in *error.
  */
 extern bool object_identify(Jsonb *object, ResourceKey *key, ObjectError *error);
 
@@ -55,6 +57,12 @@ extern bool patch_verify(Jsonb *patch, PatchType type, ObjectError *error);
  * labels are equal bytes.
  */
 extern Jsonb *object_labels(Jsonb *object);
+
+/*
+ * A resource version as it was read: a string of decimal digits.  False if the
+ * value is anything else.
+ */
+extern bool resource_version_parse(const JsonbValue *value, int64 *resource_version);
 
 /* metadata.resourceVersion as a number: false if absent, ERROR if malformed. */
 extern bool object_resource_version(Jsonb *object, int64 *resource_version);

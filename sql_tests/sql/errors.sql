@@ -67,6 +67,21 @@ SELECT v AS namespace, r.* FROM (VALUES ('.'), ('..'), ('a/b'), ('a%b')) v(v),
 SELECT v AS api_version, r.* FROM (VALUES ('a/b/c'), ('/v1'), ('apps/')) v(v),
 	pg_temp.refused(format('SELECT store.put(pg_temp.pod(%L))',
 		jsonb_build_object('apiVersion', v))) r;
+-- a kind that is none is refused wherever a kind is said, to write or to read
+SELECT v AS kind, r.* FROM (VALUES ('pods'), ('pod'), ('P-od'), ('Pod.v1'), ('7Pod'), ('Pöd'),
+		('Ärger'), ('Pod '), ('P' || repeat('o', 63))) v(v),
+	pg_temp.refused(format('SELECT store.put(pg_temp.pod(%L))', jsonb_build_object('kind', v))) r;
+SELECT v AS call, r.* FROM (VALUES
+	('create(pg_temp.pod(''{"kind": "pods"}''))'), ('update(pg_temp.pod(''{"kind": "pods"}''))'), (
+	'patch(''pods'', ''a'', ''{}'')'), ('delete(''pods'', ''a'')'), ('get(''pods'', ''a'')'), (
+	'get(''pods'', ''a'', resource_version => 1)'), ('list(''pods'')'), ('list_page(''pods'')'), (
+	'matches(pg_temp.pod(''{"kind": "pods"}''), ''a'')'), (
+	'txn(''[{"key": {"apiVersion": "v1", "kind": "pods", "name": "a"}, "exists": true}]'', ''[]'')'
+	), (
+	'txn(''[]'', ''[{"delete": {"apiVersion": "v1", "kind": "pods", "name": "a"}}]'')'), (
+	'txn(''[]'', jsonb_build_array(jsonb_build_object(''put'', pg_temp.pod(''{"kind": "pods"}''))))'
+	)) v(v),
+	pg_temp.refused(format('SELECT store.%s', v)) r;
 -- numbers: none that JSON does not have, none beyond a double
 SELECT left(v, 20) AS number, r.state, left(r.message, 60), left(r.detail, 100), r.hint
 FROM (VALUES ('NaN'), ('Infinity'), ('-Infinity'), ('0x10'), ('01'), ('1e400'),

@@ -14,7 +14,12 @@ SELECT store.get('Widget', 'a', 'one') IS NULL AS other_version;
 SELECT store.get('Widget', 'a', NULL, 'example.com/v1') IS NULL AS other_scope;
 SELECT store.get('Widget', 'a', 'three', 'example.com/v1') IS NULL AS other_namespace;
 SELECT store.get('Gadget', 'a', 'one', 'example.com/v1') IS NULL AS unknown_kind;
-SELECT store.get('widget', 'a', 'one', 'example.com/v1') IS NULL AS kinds_have_case;
+SELECT store.get('WIDGET', 'a', 'one', 'example.com/v1') IS NULL AS kinds_have_case;
+SELECT store.get('W1', 'a', 'one', 'example.com/v1') IS NULL AS kind_with_digit;
+SELECT store.get('W' || repeat('i', 62), 'a', 'one', 'example.com/v1') IS NULL AS longest_kind;
+-- what cannot be a kind is no kind that nothing was stored of
+SELECT store.get('widget', 'a', 'one', 'example.com/v1');
+SELECT store.get('widgets', 'a', 'one', 'example.com/v1');
 
 -- list: in the order of keys, byte by byte
 SELECT o#>>'{metadata,namespace}' AS namespace, o#>>'{metadata,name}' AS name
@@ -42,10 +47,15 @@ SELECT store.wait_for(1000000000, '10ms');
 \echo :LAST_ERROR_SQLSTATE
 
 -- reads move nothing
-SELECT commit_index AS before FROM store.status \gset
+SELECT last_index AS before FROM store.status \gset
 SELECT count(*) FROM store.list('Widget', api_version => 'example.com/v1');
+SELECT store.get('Widget', 'c', NULL, 'example.com/v1') IS NOT NULL AS there;
+SELECT store.get('Widget', 'c', NULL, 'example.com/v1', :before) IS NOT NULL AS there_then;
+SELECT jsonb_array_length(store.list_page('Widget', api_version => 'example.com/v1', "limit" => 2)
+	-> 'items') AS page;
+SELECT store.wait_for(:before) = :before AS waited;
 SELECT store.barrier() IS NOT NULL AS done;
-SELECT commit_index = :before AS unmoved FROM store.status;
+SELECT last_index = :before AS unmoved FROM store.status;
 
 -- a node's own replica, at once
 SHOW store.read_consistency;

@@ -88,6 +88,7 @@ extern void raft_replicate_to_all(struct raft *node, struct raft_update *update)
 extern void raft_advance_commit(struct raft *node, struct raft_update *update);
 extern void raft_begin_round(struct raft *node, struct raft_update *update);
 extern bool raft_in_contact(const struct raft *node, uint32_t slot);
+extern bool raft_has_caught_up(const struct raft *node, uint32_t slot);
 extern enum raft_status raft_on_proposed(struct raft *node,
 										 const struct raft_event *event,
 										 struct raft_update *update);

@@ -82,18 +82,41 @@ raft_in_contact(const struct raft *node, uint32_t slot)
 		node->now_ms - peer->contact_ms < node->options.election_timeout_ms;
 }
 
-/* Thesis 4.2.1: a new goal for a member that catches up. */
+/*
+ * Thesis 4.2.1: the next round of catching up, to what is now the end of the
+ * log.
+ */
 static void
-set_goal(const struct raft *node, struct raft_peer *peer)
+set_goal(const struct raft *node, struct raft_peer *peer, bool caught_up)
 {
-	peer->caught_up = false;
+	peer->caught_up = caught_up;
 	peer->goal_index = node->log.last_index;
 	peer->goal_since_ms = node->now_ms;
 }
 
+/* Whether the round under way is still short enough. */
+static bool
+goal_is_fresh(const struct raft *node, const struct raft_peer *peer)
+{
+	return node->now_ms - peer->goal_since_ms < node->options.election_timeout_ms;
+}
+
+/*
+ * Whether a member holds what was the end of the log a short while ago.  What
+ * it acknowledged counts, not how it is sent to: messages that overtake each
+ * other, or a link that broke, bring it back to PROBE without taking away
+ * anything that it holds.
+ */
+bool
+raft_has_caught_up(const struct raft *node, uint32_t slot)
+{
+	const struct raft_peer *peer = &node->peers[slot];
+
+	return peer->caught_up && goal_is_fresh(node, peer);
+}
+
 static void
-start_probing(const struct raft *node, struct raft_peer *peer,
-			  raft_index next_index)
+start_probing(struct raft_peer *peer, raft_index next_index)
 {
 	peer->mode = RAFT_PROBE;
 	peer->next_index = next_index;
@@ -101,7 +124,6 @@ start_probing(const struct raft *node, struct raft_peer *peer,
 	peer->commit_sent = 0;
 	peer->inflight_first = 0;
 	peer->n_inflight = 0;
-	set_goal(node, peer);
 }
 
 /* Begin with a member of which nothing is known; Paper, Figure 2: next. */
@@ -117,7 +139,8 @@ raft_start_peer(struct raft *node, uint32_t slot)
 	peer->round = 0;
 	peer->match_round = 0;
 	peer->lost_data = false;
-	start_probing(node, peer, node->log.last_index);
+	set_goal(node, peer, false);
+	start_probing(peer, node->log.last_index);
 }
 
 /*
@@ -192,7 +215,7 @@ begin_copy_if_needed(struct raft *node, struct raft_update *update,
 	peer->mode = RAFT_COPY;
 	peer->inflight_first = 0;
 	peer->n_inflight = 0;
-	set_goal(node, peer);
+	set_goal(node, peer, false);
 	send_snapshot(node, update, slot);
 	return true;
 }
@@ -462,16 +485,11 @@ acknowledged(struct raft *node, struct raft_peer *peer, raft_index index,
 
 	/*
 	 * Thesis 4.2.1: it has caught up when it reaches what was the end of the
-	 * log no longer than an election timeout ago.
+	 * log less than an election timeout ago.  Rounds go on after that, so that
+	 * a member which falls behind again is noticed.
 	 */
-	if (!peer->caught_up && peer->match_index >= peer->goal_index)
-	{
-		bool		in_time = node->now_ms - peer->goal_since_ms <=
-			node->options.election_timeout_ms;
-
-		set_goal(node, peer);
-		peer->caught_up = in_time;
-	}
+	if (peer->match_index >= peer->goal_index)
+		set_goal(node, peer, goal_is_fresh(node, peer));
 }
 
 /*
@@ -507,6 +525,7 @@ refused(struct raft *node, struct raft_update *update, uint32_t slot,
 		peer->match_index = 0;
 		peer->match_round = node->round;
 		peer->lost_data = true;
+		set_goal(node, peer, false);
 		update->lost_data = id_of(node, slot);
 	}
 	else if (peer->mode == RAFT_PROBE &&
@@ -519,7 +538,7 @@ refused(struct raft *node, struct raft_update *update, uint32_t slot,
 		next_index = message->prev_index;
 	if (next_index <= peer->match_index)
 		next_index = peer->match_index + 1;
-	start_probing(node, peer, next_index);
+	start_probing(peer, next_index);
 
 	return RAFT_OK;
 }
@@ -580,7 +599,8 @@ raft_on_snapshot_reply(struct raft *node, const struct raft_message *message,
 
 	if (node->state != RAFT_LEADER || slot == RAFT_NO_SLOT)
 		return RAFT_STALE;
-	if (message->match > node->log.last_index)
+	if (message->context > node->round ||
+		message->match > node->log.last_index)
 		return RAFT_INVALID;
 
 	node->peers[slot].heard = true;
@@ -609,7 +629,6 @@ raft_on_link_down(struct raft *node, raft_id id, struct raft_update *update)
 		return RAFT_STALE;
 
 	if (node->peers[slot].mode != RAFT_COPY)
-		start_probing(node, &node->peers[slot],
-					  node->peers[slot].match_index + 1);
+		start_probing(&node->peers[slot], node->peers[slot].match_index + 1);
 	return RAFT_OK;
 }

@@ -173,8 +173,7 @@ static bool
 is_promotable(const struct raft *node, uint32_t slot)
 {
 	return slot != node->self && !raft_is_voter(node, slot) &&
-		node->peers[slot].mode == RAFT_REPLICATE &&
-		node->peers[slot].caught_up && raft_in_contact(node, slot);
+		raft_has_caught_up(node, slot);
 }
 
 /* Leader: a learner that may be proposed as a voter now, or 0. */

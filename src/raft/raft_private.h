@@ -80,7 +80,11 @@ struct raft_peer
 	uint64_t	match_round;
 	bool		lost_data;		/* it did, and has not acknowledged since */
 
-	/* Catching up (Thesis 4.2.1): to reach goal_index within one timeout */
+	/*
+	 * Catching up (Thesis 4.2.1) goes in rounds, each to what was the end of
+	 * the log when it began.  caught_up: the last one took less than an
+	 * election timeout.
+	 */
 	bool		caught_up;
 	raft_index	goal_index;
 	uint64_t	goal_since_ms;

@@ -284,6 +284,12 @@ errdetail(const char *fmt,...)
 }
 
 int
+errhint(const char *fmt,...)
+{
+	return 0;
+}
+
+int
 GetDatabaseEncoding(void)
 {
 	return PG_UTF8;

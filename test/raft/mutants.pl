@@ -14,53 +14,14 @@ use strict;
 use warnings;
 use File::Basename;
 use File::Path qw(make_path remove_tree);
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use Mutants qw(read_file read_mutants edit);
 
 my ($source, $build, $limit, @only) = @ARGV;
 die "usage: mutants.pl SOURCE BUILD LIMIT [NAME...]\n" unless defined $limit;
 
 my @cc = ($ENV{CC} || 'gcc', qw(-std=c11 -O2 -g -w));
-
-sub read_file
-{
-	my ($name) = @_;
-	local $/;
-	open(my $f, '<', $name) or die "$name: $!\n";
-	return scalar <$f>;
-}
-
-# All mutants: { name, rule, edits => [ [file, old, new] ] }
-sub read_mutants
-{
-	my @mutants;
-	my ($file, $old, $new, $in);
-	for my $line (split /^/, read_file(dirname($0) . '/mutants.txt'))
-	{
-		if (!$in && $line =~ /^mutant (\w+)/) { push @mutants, { name => $1, edits => [] } }
-		elsif (!$in && $line =~ /^rule (.*)/) { $mutants[-1]{rule} = $1 }
-		elsif (!$in && $line =~ /^file (\S+)/) { $file = $1 }
-		elsif ($line =~ /^<<<$/) { $in = 'old'; $old = $new = '' }
-		elsif ($line =~ /^===$/) { $in = 'new' }
-		elsif ($line =~ /^>>>$/)
-		{
-			push @{ $mutants[-1]{edits} }, [ $file, $old, $new ];
-			undef $in;
-		}
-		elsif ($in) { $in eq 'old' ? $old : $new .= $line }
-	}
-	return @mutants;
-}
-
-# Change one text that must be there exactly once; white space is free.
-sub edit
-{
-	my ($text, $old, $new) = @_;
-	my $pattern = join '\s+', map { quotemeta } split ' ', $old;
-	my $count = () = $text =~ /$pattern/g;
-	return undef if $count != 1;
-	$new =~ s/\s+$//;
-	$text =~ s/$pattern/$new/;
-	return $text;
-}
 
 # Returns the mutated program, or why there is none.
 sub build_mutant
@@ -94,7 +55,7 @@ sub build_mutant
 	return ("$dir/raft_sim", undef);
 }
 
-my @mutants = read_mutants();
+my @mutants = read_mutants("$FindBin::Bin/mutants.txt");
 my ($caught, $escaped) = (0, 0);
 
 printf "%-28s %6s %-9s %s\n", 'mutant', 'seeds', 'caught as', 'rule';

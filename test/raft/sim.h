@@ -14,6 +14,7 @@
  *		sim_shell.c		one member's turn: gather, step, flush, send, apply
  *		sim_disk.c		what survives a crash; snapshots and compaction
  *		sim_duty.c		carrying out one update, with the contract's checks
+ *		sim_twin.c		a member that is recorded, and replayed at once
  *		sim_check.c		what the contract says of one update
  *		sim_truth.c		what must hold of the cluster as a whole
  *		sim_load.c		clients, operators and misfortune
@@ -204,6 +205,13 @@ struct node
 	raft_id		promotable;
 	bool		was_leader;		/* when the step under way began */
 	uint64_t	stepped_ms;		/* the time of its last step */
+
+	/*
+	 * A leader: how far it had committed at the newest mark and at the two
+	 * before it.  Marks are at least an election timeout apart.
+	 */
+	uint64_t	marked_ms;
+	raft_index	marks[3];
 	uint32_t	config;			/* in force, in sim.configs */
 	raft_index	config_index;
 	bool		voter;			/* in the configuration in force */
@@ -544,6 +552,11 @@ extern void node_schedule(struct node *node);
 extern void step_noise(struct node *node, const struct raft_event *original);
 extern void node_step(struct node *node, struct raft_event *event,
 					  const struct packet *packet, uint64_t value);
+
+/* sim_twin.c */
+extern void twin_start(const struct node *node);
+extern void twin_step(const struct node *node, const struct raft_event *event,
+					  const struct raft_update *update);
 
 /* sim_check.c */
 extern void check_hard_state(const struct node *node, const struct raft_event *event,

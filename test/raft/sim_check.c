@@ -76,6 +76,23 @@ check_truncate(const struct node *node, const struct raft_event *event,
 			 node->slot + 1, LLU(from));
 }
 
+/*
+ * Thesis 4.2.1: who may become a voter holds what was committed two election
+ * timeouts ago, for a round of catching up takes less than one, and it ended
+ * less than one ago.
+ */
+static void
+check_caught_up(const struct node *leader, raft_id id)
+{
+	const struct node *member = node_of(id);
+
+	if (id != sim.amnesiac && (member == NULL || member->disk.last == 0 ||
+							   member->disk.last < leader->marks[2]))
+		fail(SIM_CONTRACT, "node %u: promotion of %llu, which has %llu and lacks %llu",
+			 leader->slot + 1, LLU(id), LLU(member == NULL ? 0 : member->disk.last),
+			 LLU(leader->marks[2]));
+}
+
 /* Thesis 4.1: one member at a time, and only on committed ground. */
 static void
 check_config_change(const struct node *node, const struct raft_config *new)
@@ -101,9 +118,8 @@ check_config_change(const struct node *node, const struct raft_config *new)
 		if (at >= 0 && old->members[at].role == new->members[i].role)
 			continue;
 		changes++;
-		if (new->members[i].role == RAFT_VOTER && member->disk.last == 0)
-			fail(SIM_CONTRACT, "node %u: promotion of %u, which has nothing",
-				 slot, member->slot + 1);
+		if (new->members[i].role == RAFT_VOTER)
+			check_caught_up(node, member->slot + 1);
 	}
 	if (changes != 1 || config_voters(new) == 0)
 		fail(SIM_SAFETY, "node %u: an illegal change of configuration (%u changes)",
@@ -320,6 +336,7 @@ check_core(const struct node *node, const struct raft_update *update)
 
 		if (update->state != RAFT_LEADER || at < 0 || config->members[at].role != RAFT_LEARNER)
 			fail(SIM_CONTRACT, "node %u: %llu is not promotable", slot, LLU(update->promotable));
+		check_caught_up(node, update->promotable);
 	}
 }
 

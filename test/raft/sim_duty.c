@@ -216,6 +216,25 @@ append(struct node *node, const struct raft_update *update, const struct packet 
 	disk_append(node, update->append_first, update->append_last);
 }
 
+/* Note how far a leader had committed, for check_caught_up(). */
+static void
+mark(struct node *node, const struct raft_event *event, const struct raft_update *update)
+{
+	if (update->state != RAFT_LEADER)
+		return;
+	if (node->state != RAFT_LEADER || node->term != update->term)
+		node->marks[0] = node->marks[1] = node->marks[2] = 0;
+	else if (event->now_ms - node->marked_ms < sim.options.raft.election_timeout_ms)
+		return;
+	else
+	{
+		node->marks[2] = node->marks[1];
+		node->marks[1] = node->marks[0];
+		node->marks[0] = node->commit;
+	}
+	node->marked_ms = event->now_ms;
+}
+
 static void
 carry_out(struct node *node, const struct raft_event *event, const struct raft_update *update,
 		  const struct packet *packet, uint64_t value)
@@ -240,6 +259,7 @@ carry_out(struct node *node, const struct raft_event *event, const struct raft_u
 		append(node, update, packet, value);
 
 	check_leader(node, update);
+	mark(node, event, update);
 	check_commit(node, update);
 	check_core(node, update);
 	node->was_leader = node->state == RAFT_LEADER;
@@ -365,6 +385,7 @@ node_step(struct node *node, struct raft_event *event, const struct packet *pack
 	if (status != update->status)
 		fail(SIM_CONTRACT, "node %u: raft_step() returns %s, the update says %s",
 			 node->slot + 1, status_name(status), status_name(update->status));
+	twin_step(node, event, update);
 	carry_out(node, event, update, packet, value);
 
 	check_status(node, event, status);

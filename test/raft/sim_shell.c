@@ -188,6 +188,7 @@ node_start(struct node *node)
 	node->next_read = 1;
 	node->promotable = 0;
 	disk_restore(node);
+	twin_start(node);
 	node->term = node->disk_term;
 	node->vote = node->disk_vote;
 	node->commit = node->machine.index;

@@ -21,7 +21,7 @@
  *
  * The commands, with N for a member:
  *
- *		start N term=T vote=V log=T,T,.. applied=I config=1v,2v,3l
+ *		start N term=T vote=V base=I.T log=T,T..T,.. applied=I config=1v,2v,3l
  *								(all but N and config may be missing)
  *		lead N CONFIG			all of CONFIG start, N wins term 1: said quietly
  *		timer N					time passes to N's deadline, and N acts on it
@@ -37,11 +37,13 @@
  *								way is not
  *		stop N					crash without a word, but keep the disk
  *		propose N COUNT [term=T]
- *		read N ID | config N 1v,2v | transfer N M | link-down N M
+ *		read N ID[..ID] | config N 1v,2v | transfer N M | link-down N M
  *		compact N I | install N M	N forgets its log up to I; N gets M's copy
  *		durable N I T			N's disk reports I.T once more
  *		disk-failed N | wipe N I	N's disk fails; N's log loses I and all after
  *		show N | log N			what N believes; the terms of N's log
+ *
+ * More, for what no honest disk, shell or member does, are in trace_odd.c.
  *
  * Copyright (c) 2026, store contributors
  *
@@ -63,25 +65,28 @@ fail(const char *what)
 	exit(2);
 }
 
-static struct raft_config
+struct raft_config
 parse_config(const char *text)
 {
 	struct raft_config config;
 
 	memset(&config, 0, sizeof(config));
+	if (strcmp(text, "crowd") == 0)
+		config.n_members = RAFT_MAX_MEMBERS + 1;
 	while (*text >= '0' && *text <= '9')
 	{
 		struct raft_member *member = &config.members[config.n_members++];
 
 		member->id = strtoull(text, (char **) &text, 10);
-		member->role = *text == 'l' ? RAFT_LEARNER : RAFT_VOTER;
-		text += *text == 'l' || *text == 'v';
+		member->role = *text == 'l' ? RAFT_LEARNER :
+			*text == '?' ? (enum raft_role) 9 : RAFT_VOTER;
+		text += *text == 'l' || *text == 'v' || *text == '?';
 		text += *text == ',';
 	}
 	return config;
 }
 
-static struct node *
+struct node *
 node_of(const char *text)
 {
 	unsigned long id = text == NULL ? 0 : strtoul(text, NULL, 10);
@@ -91,14 +96,14 @@ node_of(const char *text)
 	return &nodes[id];
 }
 
-static raft_id
+raft_id
 id_of(const struct node *node)
 {
 	return (raft_id) (node - nodes);
 }
 
 /* The value of "name=value" among the words, or NULL. */
-static const char *
+const char *
 option(char **words, int n_words, const char *name)
 {
 	size_t		length = strlen(name);
@@ -112,7 +117,7 @@ option(char **words, int n_words, const char *name)
 	return NULL;
 }
 
-static uint64_t
+uint64_t
 number_option(char **words, int n_words, const char *name, uint64_t otherwise)
 {
 	const char *text = option(words, n_words, name);
@@ -125,12 +130,23 @@ start(struct node *node, char **words, int n_words)
 {
 	struct disk *disk = &node->durable;
 	const char *text = option(words, n_words, "log");
+	const char *base = option(words, n_words, "base");
 	const char *config = option(words, n_words, "config");
 
 	memset(node, 0, sizeof(*node));
+	if (base != NULL)
+	{
+		disk->base = disk->last = strtoull(base, (char **) &base, 10);
+		disk->base_term = *base == '.' ? strtoull(base + 1, NULL, 10) : 0;
+	}
 	while (text != NULL && *text != '\0')
 	{
-		disk->log[++disk->last].term = strtoull(text, (char **) &text, 10);
+		raft_term	term = strtoull(text, (char **) &text, 10);
+		raft_term	end = strncmp(text, "..", 2) == 0 ?
+			strtoull(text + 2, (char **) &text, 10) : term;
+
+		for (; term <= end; term++)
+			disk->log[++disk->last].term = term;
 		text += *text == ',';
 	}
 	disk->term = number_option(words, n_words, "term",
@@ -139,7 +155,7 @@ start(struct node *node, char **words, int n_words)
 	disk->applied = number_option(words, n_words, "applied", 0);
 	if (config != NULL)
 		disk->base_config.config = parse_config(config);
-	boot(node, id_of(node));
+	boot(node, id_of(node), words, n_words);
 }
 
 /* The usual beginning of a story, not told again every time. */
@@ -156,7 +172,7 @@ lead(struct node *node, const char *text)
 
 		memset(member, 0, sizeof(*member));
 		member->durable.base_config.config = config;
-		boot(member, config.members[i].id);
+		boot(member, config.members[i].id, NULL, 0);
 	}
 	memset(&event, 0, sizeof(event));
 	event.type = RAFT_TIMER;
@@ -254,7 +270,15 @@ run_event(struct node *node, char **words, int n_words)
 	}
 	else if (strcmp(name, "read") == 0)
 	{
+		const char *dots = strstr(text, "..");
+		uint64_t	last = dots == NULL ? number : strtoull(dots + 2, NULL, 10);
+
 		event.type = RAFT_READ_REQUESTED;
+		for (; number < last; number++)
+		{
+			event.u.read.id = number;
+			step(node, &event, NULL);
+		}
 		event.u.read.id = number;
 	}
 	else if (strcmp(name, "config") == 0)
@@ -358,7 +382,7 @@ run(char *command)
 	if (n_words == 0)
 		fail("no command");
 
-	if (run_on_way(words, n_words))
+	if (run_on_way(words, n_words) || run_odd(words, n_words))
 		return;
 	if (strcmp(words[0], "wait") == 0)
 	{
@@ -388,7 +412,7 @@ run(char *command)
 		node->up = false;
 	}
 	else if (strcmp(words[0], "restart") == 0)
-		boot(node, id_of(node));
+		boot(node, id_of(node), NULL, 0);
 	else if (strcmp(words[0], "wipe") == 0)
 	{
 		node->durable.last = strtoull(n_words > 2 ? words[2] : "1", NULL, 10) - 1;

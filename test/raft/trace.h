@@ -5,6 +5,7 @@
  *
  *		trace.c				the script: commands, and what they should print
  *		trace_cluster.c		the members, their disks, and the ways between them
+ *		trace_odd.c			what no honest disk, shell or member does
  *		trace_text.c		how all that is told
  *
  * Copyright (c) 2026, store contributors
@@ -17,7 +18,8 @@
 #include "raft.h"
 
 #define MAX_NODES		9
-#define MAX_LOG			4096
+#define MAX_LOG			20000
+#define MAX_CONFIGS		512
 #define MAX_QUEUE		512
 #define MAX_OUTPUT		65536
 #define ELECTION_MS		1000
@@ -26,8 +28,7 @@
 struct entry
 {
 	raft_term	term;
-	bool		is_config;
-	struct raft_config config;
+	const struct raft_config *config;	/* NULL: it carries none */
 };
 
 /* What a disk holds, or what is to be written to it. */
@@ -82,9 +83,21 @@ extern size_t output_length;
 
 extern const char *const state_names[];
 extern const char *const status_names[];
+extern const char *const message_names[];
 
-/* trace.c: end the program, for the script or the core makes no sense. */
+/* trace.c; fail() ends the program: the script or the core makes no sense */
 extern void fail(const char *what);
+extern struct raft_config parse_config(const char *text);
+extern struct node *node_of(const char *text);
+extern raft_id id_of(const struct node *node);
+extern const char *option(char **words, int n_words, const char *name);
+extern uint64_t number_option(char **words, int n_words, const char *name,
+							  uint64_t otherwise);
+
+/* trace_odd.c */
+extern void bend(struct raft_restored *restored, struct raft_options *options,
+				 char **words, int n_words);
+extern bool run_odd(char **words, int n_words);
 
 /* trace_text.c; the texts last until the next call */
 extern void say(const char *format,...) __attribute__((format(printf, 1, 2)));
@@ -95,7 +108,7 @@ extern const char *range_text(const struct disk *disk, raft_index first,
 extern void say_message(const struct raft_message *m, const struct disk *from);
 
 /* trace_cluster.c */
-extern void boot(struct node *node, raft_id id);
+extern void boot(struct node *node, raft_id id, char **words, int n_words);
 extern void step(struct node *node, struct raft_event *event,
 				 const struct entry *entries);
 extern void flush(struct node *node);

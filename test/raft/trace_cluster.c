@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "record.h"
+
 struct node nodes[MAX_NODES + 1];
 struct way	ways[MAX_NODES + 1][MAX_NODES + 1];
 bool		is_cut[MAX_NODES + 1][MAX_NODES + 1];
@@ -55,13 +57,13 @@ post(const struct raft_message *message)
 		struct raft_config_entry *configs = packet->event.u.received.configs;
 
 		packet->entries[i] = disk->log[index];
-		if (!disk->log[index].is_config)
+		if (disk->log[index].config == NULL)
 			continue;
 		if (packet->event.u.received.n_configs == 2)
 			configs[0] = configs[--packet->event.u.received.n_configs];
 		configs[packet->event.u.received.n_configs].index = index;
 		configs[packet->event.u.received.n_configs++].config =
-			disk->log[index].config;
+			*disk->log[index].config;
 	}
 }
 
@@ -111,6 +113,19 @@ apply(struct node *node)
 	step(node, &event, NULL);
 }
 
+/* A place for a configuration that lasts as long as any log. */
+static const struct raft_config *
+keep_config(const struct raft_config *config)
+{
+	static struct raft_config kept[MAX_CONFIGS];
+	static uint32_t n_kept;
+
+	if (n_kept == MAX_CONFIGS)
+		fail("too many configurations");
+	kept[n_kept] = *config;
+	return &kept[n_kept++];
+}
+
 static void
 write_log(struct node *node, const struct raft_event *event,
 		  const struct entry *entries)
@@ -141,14 +156,31 @@ write_log(struct node *node, const struct raft_event *event,
 		if (update.append == RAFT_APPEND_RECEIVED)
 			*entry = entries[index - event->u.received.message.prev_index - 1];
 		else if (update.append == RAFT_APPEND_CONFIG)
-		{
-			entry->is_config = true;
-			entry->config = event->u.config;
-		}
+			entry->config = keep_config(&event->u.config);
 	}
 	disk->last = update.append_last;
 	say("%llu %s %s", U(node->raft.id), verbs[update.append],
 		range_text(disk, update.append_first, update.append_last));
+}
+
+/* What a recording would keep of the event must lead to the same update. */
+static void
+replay(struct raft *before, const struct raft_event *event)
+{
+	static struct raft_update replayed;
+	struct raft_event copy;
+	size_t		size = raft_record_event_size(event);
+
+	if (size == 0)
+	{
+		say("this event cannot be recorded");
+		return;
+	}
+	memset(&copy, 0xa5, sizeof(copy));
+	memcpy(&copy, event, size);
+	raft_step(before, &copy, &replayed);
+	if (raft_update_digest(&replayed) != raft_update_digest(&update))
+		say("%llu: its recording replays to another update", U(before->id));
 }
 
 /* One step, and the duties that follow from it, in their order. */
@@ -157,16 +189,24 @@ step(struct node *node, struct raft_event *event, const struct entry *entries)
 {
 	raft_id		id = node->raft.id;
 	raft_index	commit = node->raft.commit_index;
+	static struct raft before;
 	enum raft_status status;
 	uint32_t	i;
 
 	event->now_ms = now_ms;
 	event->random = id * 10;
+	before = node->raft;
 	status = raft_step(&node->raft, event, &update);
+	replay(&before, event);
 	if (status == RAFT_BROKEN)
+	{
+		/* The process ends before any duty is done. */
 		say("%llu BROKEN: %s, %llu against %llu", U(id), update.violation.rule,
 			U(update.violation.expected), U(update.violation.found));
-	else if (status != RAFT_OK)
+		node->up = false;
+		return;
+	}
+	if (status != RAFT_OK)
 		say("%llu: %s", U(id), status_names[status]);
 
 	if (update.state != node->state)
@@ -220,10 +260,11 @@ step(struct node *node, struct raft_event *event, const struct entry *entries)
 	apply(node);
 }
 
+/* Begin from what the disk holds, bent by what the words say. */
 void
-boot(struct node *node, raft_id id)
+boot(struct node *node, raft_id id, char **words, int n_words)
 {
-	static const struct raft_options options = {HEARTBEAT_MS, ELECTION_MS};
+	struct raft_options options = {HEARTBEAT_MS, ELECTION_MS};
 	static struct raft_run runs[MAX_LOG];
 	struct disk *disk = &node->written;
 	struct raft_restored restored;
@@ -249,14 +290,15 @@ boot(struct node *node, raft_id id)
 		if (restored.n_runs == 0 ||
 			runs[restored.n_runs - 1].term != entry->term)
 			runs[restored.n_runs++] = (struct raft_run) {index, entry->term};
-		if (entry->is_config)
+		if (entry->config != NULL)
 		{
 			restored.previous_config = restored.config;
 			restored.config.index = index;
-			restored.config.config = entry->config;
+			restored.config.config = *entry->config;
 		}
 	}
 
+	bend(&restored, &options, words, n_words);
 	if (raft_init(&node->raft, &restored, &options, now_ms, id * 10,
 				  &violation) != RAFT_OK)
 		say("%llu cannot start: %s, %llu against %llu", U(id), violation.rule,

@@ -19,6 +19,11 @@ const char *const status_names[] = {
 	"ok", "not leader", "busy", "not ready", "in progress", "invalid", "stale",
 	"BROKEN"
 };
+const char *const message_names[] = {
+	"pre-vote", "pre-vote reply", "vote", "vote reply", "append",
+	"append reply", "read", "read reply", "timeout now", "snapshot",
+	"snapshot reply"
+};
 
 char		output[MAX_OUTPUT];
 size_t		output_length;
@@ -80,6 +85,12 @@ range_text(const struct disk *disk, raft_index first, raft_index last)
 		raft_term	term = disk->log[first].term;
 		raft_index	end = first;
 
+		if (length > 256)
+		{
+			snprintf(text + length, sizeof(text) - length, ", ..., %llu.%llu",
+					 U(last), U(disk->log[last].term));
+			break;
+		}
 		while (end < last && disk->log[end + 1].term == term)
 			end++;
 		length += (size_t) snprintf(text + length, sizeof(text) - length,
@@ -96,18 +107,13 @@ range_text(const struct disk *disk, raft_index first, raft_index last)
 void
 say_message(const struct raft_message *m, const struct disk *from)
 {
-	static const char *const names[] = {
-		"pre-vote", "pre-vote reply", "vote", "vote reply", "append",
-		"append reply", "read", "read reply", "timeout now", "snapshot",
-		"snapshot reply"
-	};
 	char		text[512];
 	size_t		length = 0;
 
 #define ADD(...) \
 	(length += (size_t) snprintf(text + length, sizeof(text) - length, __VA_ARGS__))
 
-	ADD("%llu>%llu %s", U(m->from), U(m->to), names[m->type]);
+	ADD("%llu>%llu %s", U(m->from), U(m->to), message_names[m->type]);
 	ADD(" term %llu", U(m->term));
 	switch (m->type)
 	{
