@@ -30,7 +30,7 @@ my $run = IPC::Run::start(
 	[
 		'build/watch_check', '-s', $seed, '-t', $seconds, '-r', $rate, '-b', $bindir, @nodes
 	],
-	'<', \undef, '>&', sub { $output .= $_[0]; print STDOUT map { "# $_\n" } split /\n/, $_[0]; });
+	'<', \undef, '>&', sub { $output .= $_[0]; note($_[0]); });
 my $passed = $run->finish;
 
 # The nodes were started by somebody else: tell the module.
