@@ -376,6 +376,34 @@ AS 'MODULE_PATHNAME', 'store_join';
 COMMENT ON FUNCTION store.join IS
 	'enter the cluster of the node at conninfo; returns when this node is a voter';
 
+CREATE FUNCTION store.leave()
+RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_leave';
+COMMENT ON FUNCTION store.leave IS
+	'take this node out of its cluster; returns when it is no member any more';
+
+CREATE FUNCTION store.remove_member(name text)
+RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_remove_member';
+COMMENT ON FUNCTION store.remove_member IS
+	'take a member, running or not, out of the cluster';
+
+CREATE FUNCTION store.promote(name text)
+RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_promote';
+COMMENT ON FUNCTION store.promote IS
+	'wait until a learner has caught up and is a voter';
+
+CREATE FUNCTION store.transfer_leadership(name text DEFAULT NULL)
+RETURNS text
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_transfer_leadership';
+COMMENT ON FUNCTION store.transfer_leadership IS
+	'let another member lead, the named one if given; returns who leads then';
+
 CREATE FUNCTION store.node_status
 (
 	OUT cluster_id uuid,
@@ -463,6 +491,24 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'store_raft_admit';
 COMMENT ON FUNCTION store.raft_admit IS
 	'admit a node as a learner, on the leader; elsewhere, say where the leader is';
+
+CREATE FUNCTION store.raft_steer
+(
+	verb text,
+	member text,
+	OUT done boolean,
+	OUT state text,
+	OUT message text,
+	OUT detail text,
+	OUT hint text,
+	OUT held bigint,
+	OUT total bigint,
+	OUT copying boolean
+)
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_raft_steer';
+COMMENT ON FUNCTION store.raft_steer IS
+	'one step of removing, following or handing over, on the leader';
 
 ------------------------------------------------------------------------------
 -- This node founds a cluster of one.

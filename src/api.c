@@ -10,6 +10,7 @@
 #include "api.h"
 
 #include "access/xlog.h"
+#include "commands/dbcommands.h"
 #include "history.h"
 #include "miscadmin.h"
 #include "request.h"
@@ -18,7 +19,46 @@
 #include "storage/lock.h"
 #include "table.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/snapmgr.h"
+
+/* The tables that the apply worker writes: resources, events, its segments. */
+#define N_WRITTEN_TABLES	(2 + HISTORY_SEGMENTS)
+
+static Oid	written_tables[N_WRITTEN_TABLES];
+static uint64 written_tables_looked_up = 0; /* when invalidations were so many */
+static uint64 invalidations = 1;
+
+static void
+count_invalidation(Datum arg, Oid relation)
+{
+	invalidations++;
+}
+
+static const char *
+written_table_name(int n)
+{
+	return n == 0 ? "resources" : n == 1 ? "events" : history_segment_name(n - 2);
+}
+
+/*
+ * Look the tables up, once and again after any of them may have changed.
+ */
+static void
+find_written_tables(void)
+{
+	static bool registered = false;
+	uint64		before = invalidations;
+
+	if (!registered)
+	{
+		CacheRegisterRelcacheCallback(count_invalidation, (Datum) 0);
+		registered = true;
+	}
+	for (int n = 0; n < N_WRITTEN_TABLES; n++)
+		written_tables[n] = table_oid(written_table_name(n));
+	written_tables_looked_up = before;
+}
 
 /*
  * A session that holds a lock against writers and then waits for the apply
@@ -30,23 +70,56 @@ check_own_locks(const char *function)
 	static const LOCKMODE modes[] = {
 		ShareLock, ShareRowExclusiveLock, ExclusiveLock, AccessExclusiveLock
 	};
-	for (int t = -2; t < HISTORY_SEGMENTS; t++)
+
+	if (written_tables_looked_up != invalidations)
+		find_written_tables();
+	for (int n = 0; n < N_WRITTEN_TABLES; n++)
 	{
-		const char *table = t == -2 ? "resources" : t == -1 ? "events" : history_segment_name(t);
 		LOCKTAG		tag;
 
-		SET_LOCKTAG_RELATION(tag, MyDatabaseId, table_oid(table));
+		SET_LOCKTAG_RELATION(tag, MyDatabaseId, written_tables[n]);
 		for (int m = 0; m < lengthof(modes); m++)
 		{
 			if (LockHeldByMe(&tag, modes[m]))
 				ereport(ERROR,
 						(errcode(ERRCODE_OBJECT_IN_USE),
 						 errmsg("cannot call %s while this transaction holds a lock on store.%s",
-								function, table),
+								function, written_table_name(n)),
 						 errdetail("The lock keeps the apply worker from making the change this call would wait for."),
 						 errhint("End the transaction first.")));
 		}
 	}
+}
+
+/*
+ * The workers of this server serve one database, whichever asks; and one that
+ * was removed has nobody to ask.
+ */
+static void
+check_place(const char *function)
+{
+	static bool right_database = false; /* none is renamed under a session */
+
+	if (!right_database)
+	{
+		const char *database = get_database_name(MyDatabaseId);
+
+		right_database = (database != NULL && strcmp(database, store_database) == 0);
+		if (!right_database)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("cannot call %s in database \"%s\"", function,
+							database ? database : ""),
+					 errdetail("The store of this server lives in database \"%s\".",
+							   store_database),
+					 errhint("Connect to that database; to make this one the store, set store.database and restart the server.")));
+	}
+	if (status_is_removed())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot call %s: this node was removed from its cluster", function),
+				 errdetail("It has what the cluster had when it was removed."),
+				 errhint("Use a member; or read here what was with store.read_consistency set to local. To enter again, drop and create the extension and call store.join().")));
 }
 
 void
@@ -58,6 +131,7 @@ api_check_member(const char *function)
 				 errmsg("cannot call %s on a standby", function),
 				 errdetail("A physical standby is no member of the cluster; only its primary is."),
 				 errhint("Call it on any member.")));
+	check_place(function);
 	check_own_locks(function);
 }
 
@@ -97,6 +171,7 @@ api_begin_read(void)
 				 errmsg("cannot read linearizably on a standby"),
 				 errdetail("A physical standby is no member of the cluster; only its primary is."),
 				 errhint("Set store.read_consistency to local, or read on a member.")));
+	check_place("a linearizable read");
 	check_own_locks("a linearizable read");
 	(void) api_barrier();
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * api_cluster.c
- *	  store.join(), and what members call on each other.
+ *	  Founding and joining, and what members call on each other.
  *
  * Joining takes two sides.  The session that calls store.join() asks the
  * cluster's leader, over libpq, to admit this node (store.raft_admit() there),
@@ -14,6 +14,7 @@
  *-------------------------------------------------------------------------
  */
 #include "api.h"
+#include "api_cluster.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
@@ -28,19 +29,14 @@
 #include "log_tables.h"
 #include "request.h"
 #include "status.h"
-#include "storage/latch.h"
 #include "utils/builtins.h"
 #include "utils/uuid.h"
-#include "utils/wait_event.h"
 
 STORE_FUNCTION(store_found);
 STORE_FUNCTION(store_join);
 STORE_FUNCTION(store_raft_admit);
 STORE_FUNCTION(store_raft_identity);
 STORE_FUNCTION(store_raft_receive);
-
-/* How often a joining session looks whether it is there yet. */
-#define JOIN_POLL_MS	50
 
 /* ------------------------------------------------------------------------
  * Founding
@@ -154,6 +150,10 @@ store_raft_receive(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("this node is not member " UINT64_FORMAT " of that cluster", header.to)));
+	if (header.kind == MESSAGE_HELLO && status_is_former(header.from))
+		ereport(ERROR,
+				(errcode(ERRCODE_STORE_REMOVED),
+				 errmsg("member " UINT64_FORMAT " was removed from this cluster", header.from)));
 	check_message(data, length);
 
 	(void) inbox_put(INBOX_MESSAGE, 0, 0, data, length);
@@ -210,19 +210,6 @@ check_reachable(const char *conninfo, const char *identity)
 				 errhint("Set store.advertise of the joining node to an address under which the members reach it.")));
 }
 
-static Member *
-find_status_member(NodeStatus *node, uint64 id, const char *name)
-{
-	for (uint32 i = 0; i < node->n_members; i++)
-	{
-		Member	   *member = &node->members[i].member;
-
-		if (name != NULL ? strcmp(member->name, name) == 0 : member->id == id)
-			return member;
-	}
-	return NULL;
-}
-
 static bytea *
 encode_members(const NodeStatus *node)
 {
@@ -244,9 +231,14 @@ encode_members(const NodeStatus *node)
 	return bytes;
 }
 
+/*
+ * One change of the membership at a time: wait for that of another.
+ */
 static void
 admit(const char *name, const char *conninfo)
 {
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													   store_request_timeout);
 	AdmitRequest request;
 	RequestId	id;
 	Answer		answer;
@@ -254,8 +246,16 @@ admit(const char *name, const char *conninfo)
 	memset(&request, 0, sizeof(request));
 	strlcpy(request.name, name, sizeof(request.name));
 	strlcpy(request.conninfo, conninfo, sizeof(request.conninfo));
-	request_begin(&id);
-	request_call(INBOX_ADMIT, &id, (char *) &request, sizeof(request), &answer);
+	for (;;)
+	{
+		request_begin(&id);
+		request_call(INBOX_ADMIT, &id, (char *) &request, sizeof(request), &answer);
+		if (answer.kind != ANSWER_LATER)
+			return;
+		if (GetCurrentTimestamp() >= deadline)
+			request_raise(&answer);
+		cluster_pause();
+	}
 }
 
 /*
@@ -270,7 +270,7 @@ store_raft_admit(PG_FUNCTION_ARGS)
 	char	   *conninfo = api_text_argument(fcinfo, 1, "conninfo");
 	char	   *identity = api_text_argument(fcinfo, 2, "identity");
 	NodeStatus *node = palloc0(sizeof(NodeStatus));
-	Member	   *member;
+	MemberStatus *found;
 	TupleDesc	desc;
 	Datum		values[4] = {0};
 	bool		isnull[4] = {true, true, true, true};
@@ -287,10 +287,10 @@ store_raft_admit(PG_FUNCTION_ARGS)
 	status_read(node);
 	if (node->state != RAFT_LEADER || !node->running)
 	{
-		member = node->leader == 0 ? NULL : find_status_member(node, node->leader, NULL);
-		if (member != NULL)
+		found = node->leader == 0 ? NULL : cluster_find(node, node->leader, NULL);
+		if (found != NULL)
 		{
-			values[3] = CStringGetTextDatum(member->conninfo);
+			values[3] = CStringGetTextDatum(found->member.conninfo);
 			isnull[3] = false;
 		}
 		return HeapTupleGetDatum(heap_form_tuple(desc, values, isnull));
@@ -299,15 +299,15 @@ store_raft_admit(PG_FUNCTION_ARGS)
 	check_reachable(conninfo, identity);
 	admit(name, conninfo);
 	status_read(node);
-	member = find_status_member(node, 0, name);
-	if (member == NULL)
+	found = cluster_find(node, 0, name);
+	if (found == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_STORE_UNAVAILABLE),
 				 errmsg("this node is not the leader any more"),
 				 errhint("Call store.join() again.")));
 
 	values[0] = UUIDPGetDatum(&node->cluster_id);
-	values[1] = Int64GetDatum((int64) member->id);
+	values[1] = Int64GetDatum((int64) found->member.id);
 	values[2] = PointerGetDatum(encode_members(node));
 	isnull[0] = isnull[1] = isnull[2] = false;
 	return HeapTupleGetDatum(heap_form_tuple(desc, values, isnull));
@@ -317,15 +317,6 @@ store_raft_admit(PG_FUNCTION_ARGS)
  * Joining
  * ------------------------------------------------------------------------
  */
-
-static void
-pause_a_little(void)
-{
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 JOIN_POLL_MS, PG_WAIT_EXTENSION);
-	ResetLatch(MyLatch);
-	CHECK_FOR_INTERRUPTS();
-}
 
 /*
  * CREATE EXTENSION has returned before the workers are up.
@@ -343,7 +334,7 @@ wait_until_running(NodeStatus *node)
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("the store is not running on this server"),
 					 errhint("See store.status and the server log.")));
-		pause_a_little();
+		cluster_pause();
 	}
 }
 
@@ -380,7 +371,7 @@ ask_to_be_admitted(const char *conninfo, const char *identity)
 		if (rows->n_rows == 1 && PEER_VALUE(rows, 0, 3) != NULL)
 			address = PEER_VALUE(rows, 0, 3);
 		else
-			pause_a_little();
+			cluster_pause();
 	}
 }
 
@@ -414,36 +405,6 @@ adopt(PeerRows *admitted)
 }
 
 /*
- * Wait until this node is a voter of the cluster.  Tells once what it waits
- * for.
- */
-static void
-wait_until_voter(const pg_uuid_t *cluster_id, uint64 node_id)
-{
-	NodeStatus *node = palloc0(sizeof(NodeStatus));
-	bool		told = false;
-
-	for (;;)
-	{
-		Member	   *self;
-
-		status_read(node);
-		self = find_status_member(node, node_id, NULL);
-		if (node->running && node->node_id == node_id && self != NULL &&
-			memcmp(&node->cluster_id, cluster_id, sizeof(pg_uuid_t)) == 0)
-		{
-			if (self->role == RAFT_VOTER)
-				return;
-			if (!told)
-				ereport(NOTICE,
-						(errmsg("joined as learner \"%s\"; catching up", self->name)));
-			told = true;
-		}
-		pause_a_little();
-	}
-}
-
-/*
  * A node may join if it is a cluster of its own with nothing in it.  The raft
  * worker looks again, when nothing can come in between; this is to find out
  * before the cluster has admitted us.
@@ -459,7 +420,8 @@ check_may_join(const char *conninfo, const NodeStatus *node, bool same_cluster)
 	if (node->n_members > 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cannot join: this node is already a member of another cluster")));
+				 errmsg("cannot join: this node is already a member of another cluster"),
+				 errhint("Call store.leave(), then drop and create the extension on this node.")));
 	if (pg_atomic_read_u64(&progress->last_event) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -485,14 +447,14 @@ store_join(PG_FUNCTION_ARGS)
 	/* Called again, after it was interrupted or for good measure. */
 	if (same_cluster && node->n_members > 1)
 	{
-		wait_until_voter(&node->cluster_id, node->node_id);
+		cluster_await_own_vote(&node->cluster_id, node->node_id);
 		PG_RETURN_VOID();
 	}
 
 	check_may_join(conninfo, node, same_cluster);
 	admitted = ask_to_be_admitted(conninfo, identity);
 	adopt(admitted);
-	wait_until_voter(admitted_cluster(admitted),
-					 strtou64(PEER_VALUE(admitted, 0, 1), NULL, 10));
+	cluster_await_own_vote(admitted_cluster(admitted),
+						   strtou64(PEER_VALUE(admitted, 0, 1), NULL, 10));
 	PG_RETURN_VOID();
 }

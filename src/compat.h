@@ -49,6 +49,14 @@ typedef bool TU_UpdateIndexes;
 	index_beginscan(heap, index, snapshot, nkeys, norderbys)
 #endif
 
+/* Since 16, one function knows the owners of all kinds of objects. */
+#if PG_VERSION_NUM >= 160000
+#define store_owns_database(database, role) \
+	object_ownercheck(DatabaseRelationId, database, role)
+#else
+#define store_owns_database(database, role) pg_database_ownercheck(database, role)
+#endif
+
 /*
  * Since 16, PG_FUNCTION_INFO_V1 exports the function, not just its record; we
  * compile with hidden visibility, so that nothing else leaves the library.

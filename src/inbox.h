@@ -28,6 +28,8 @@ typedef enum InboxKind
 	INBOX_READ,					/* no data: a read index is wanted */
 	INBOX_ADMIT,				/* data: AdmitRequest (request.h) */
 	INBOX_ADOPT,				/* data: AdoptRequest (request.h) */
+	INBOX_REMOVE,				/* data: MemberRequest (request.h) */
+	INBOX_TRANSFER,				/* data: MemberRequest (request.h) */
 	INBOX_MESSAGE				/* data: an encoded message of a peer */
 } InboxKind;
 

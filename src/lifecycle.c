@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * lifecycle.c
- *	  CREATE EXTENSION and DROP EXTENSION, as the workers see them.
+ *	  CREATE and DROP of the extension and of its database, as the workers see
+ *	  them.
  *
  * The workers need no polling to learn that their tables have come or gone:
  * the object access hook sees the extension being created or dropped, however
@@ -9,7 +10,10 @@
  * transaction starts a new epoch and wakes them.
  *
  * A utility hook refuses CREATE EXTENSION where it could not work, before
- * anything is made.
+ * anything is made.  It also stands between a database and the workers that
+ * are connected to it: as long as there is a store in it, dropping or renaming
+ * it is refused with words that say what to do instead of "other users"; when
+ * there is none, the workers are only waiting for one, and are sent away.
  *
  * Copyright (c) 2026, store contributors
  *
@@ -17,20 +21,26 @@
  */
 #include "store.h"
 
+#include <signal.h>
+
 #include "lifecycle.h"
 
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/objectaccess.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
 #include "commands/dbcommands.h"
 #include "commands/extension.h"
+#include "compat.h"
 #include "mb/pg_wchar.h"
 #include "listeners.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "status.h"
+#include "storage/lmgr.h"
 #include "tcop/utility.h"
+#include "utils/acl.h"
 #include "watchers.h"
 
 static object_access_hook_type prev_object_access_hook = NULL;
@@ -68,6 +78,25 @@ lifecycle_new_epoch_at_commit(void)
 	new_epoch_pending = true;
 }
 
+/*
+ * A member that goes without leaving still counts when the others look for a
+ * majority.
+ */
+static void
+warn_member(void)
+{
+	NodeStatus *node = palloc0(sizeof(NodeStatus));
+
+	status_read(node);
+	if (node->running && !node->removed && node->n_members > 1)
+		ereport(WARNING,
+				(errmsg("this node is still a member of its cluster"),
+				 errdetail("The others count it as a member that is down."),
+				 errhint("Next time, call store.leave() first. Now, call store.remove_member('%s') on another member.",
+						 node->name)));
+	pfree(node);
+}
+
 static void
 on_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 				 int subId, void *arg)
@@ -80,7 +109,10 @@ on_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 		char	   *name = get_extension_name(objectId);
 
 		if (name != NULL && strcmp(name, "store") == 0)
+		{
+			warn_member();
 			lifecycle_new_epoch_at_commit();
+		}
 	}
 }
 
@@ -109,6 +141,79 @@ check_create_extension(void)
 				 errhint("Use a database with encoding UTF8.")));
 }
 
+/*
+ * With the database locked no new worker gets in, so those that are in can be
+ * sent away, and the launcher's next ones wait until the statement is through.
+ */
+static void
+send_workers_away(Oid database)
+{
+	LockSharedObject(DatabaseRelationId, database, 0, AccessExclusiveLock);
+	for (int i = 0; i < N_WORKERS; i++)
+	{
+		int			pid = i == WORKER_LAUNCHER ? 0 : status_worker_pid((WorkerKind) i);
+
+		if (pid != 0)
+			(void) kill(pid, SIGTERM);
+	}
+}
+
+static bool
+store_is_running(void)
+{
+	NodeStatus *node = palloc0(sizeof(NodeStatus));
+	bool		running;
+
+	status_read(node);
+	running = node->running;
+	pfree(node);
+	return running;
+}
+
+/* The statement needs a database for itself; hint: what to do about a store. */
+static void
+check_database(const char *name, bool force, const char *hint)
+{
+	Oid			database;
+
+	if (name == NULL || strcmp(name, store_database) != 0 || RecoveryInProgress())
+		return;
+	database = get_database_oid(name, true);
+	if (!OidIsValid(database) || database == MyDatabaseId ||
+		!store_owns_database(database, GetUserId()))
+		return;					/* the server has its own words for that */
+
+	if (force)
+		warn_member();
+	else if (store_is_running())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("database \"%s\" holds the store of this server", name),
+				 errdetail("The workers of the store are connected to it."),
+				 errhint("%s", hint)));
+	else
+		send_workers_away(database);
+}
+
+static void
+check_database_statement(Node *stmt)
+{
+	if (IsA(stmt, DropdbStmt))
+	{
+		DropdbStmt *drop = (DropdbStmt *) stmt;
+		bool		force = false;
+		ListCell   *option;
+
+		foreach(option, drop->options)
+			force |= strcmp(((DefElem *) lfirst(option))->defname, "force") == 0;
+		check_database(drop->dbname, force,
+					   "Connect to it, call store.leave() if it is a member of a cluster, and drop the extension; or use WITH (FORCE).");
+	}
+	else if (IsA(stmt, RenameStmt) && ((RenameStmt *) stmt)->renameType == OBJECT_DATABASE)
+		check_database(((RenameStmt *) stmt)->subname, false,
+					   "Set store.database to the new name, restart the server, and rename the database then.");
+}
+
 static void
 process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 				ProcessUtilityContext context, ParamListInfo params,
@@ -120,6 +225,7 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	if (IsA(stmt, CreateExtensionStmt) &&
 		strcmp(((CreateExtensionStmt *) stmt)->extname, "store") == 0)
 		check_create_extension();
+	check_database_statement(stmt);
 
 	if (prev_ProcessUtility_hook)
 		prev_ProcessUtility_hook(pstmt, queryString, readOnlyTree, context,

@@ -129,6 +129,7 @@ struct Link
 	uint32		interest;		/* WL_SOCKET_* */
 	bool		socket_changed;
 	bool		went_down;
+	bool		expelled;		/* the peer said so */
 
 	/*
 	 * Oldest message first.  Both are empty unless LINK_UP; queue is also
@@ -312,6 +313,8 @@ link_refused(Link *link, const PGresult *result)
 {
 	peer_error_describe(link->last_error, sizeof(LinkError), result);
 	link->refused = true;
+	if (peer_error_sqlstate(result) == ERRCODE_STORE_REMOVED)
+		link->expelled = true;
 
 	/* Messages behind a refused one say nothing new. */
 	if (link_clock_ms() < link->pause_until)
@@ -783,6 +786,12 @@ link_went_down(Link *link)
 
 	link->went_down = false;
 	return went_down;
+}
+
+bool
+link_is_expelled(const Link *link)
+{
+	return link->expelled;
 }
 
 void

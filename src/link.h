@@ -82,6 +82,9 @@ extern bool link_socket_changed(Link *link);
 /* Whether an established link has gone down since the last call. */
 extern bool link_went_down(Link *link);
 
+/* Whether the peer has said that we are no member any more. */
+extern bool link_is_expelled(const Link *link);
+
 extern void link_status(const Link *link, LinkStatus *status);
 
 #endif							/* STORE_LINK_H */

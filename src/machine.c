@@ -26,6 +26,7 @@
 #include "executor/spi.h"
 #include "history.h"
 #include "object.h"
+#include "place_cache.h"
 #include "storage/lmgr.h"
 #include "table.h"
 #include "txn.h"
@@ -280,6 +281,55 @@ key_values(const ResourceKey *key, Datum *values, bool *isnull)
 	isnull[3] = (key->namespace == NULL);
 }
 
+/*
+ * Does the row have this key?  Keys are too short to be toasted.
+ */
+static bool
+has_key(TupleTableSlot *slot, const Datum *values, const bool *isnull)
+{
+	slot_getsomeattrs(slot, KEY_COLUMNS);
+
+	/* the name first: it is what differs */
+	for (int i = KEY_COLUMNS - 1; i >= 0; i--)
+	{
+		struct varlena *have = (struct varlena *) DatumGetPointer(slot->tts_values[i]);
+		struct varlena *want = (struct varlena *) DatumGetPointer(values[i]);
+
+		if (slot->tts_isnull[i] != isnull[i])
+			return false;
+		if (isnull[i])
+			continue;
+		if (VARATT_IS_EXTENDED(have) && !VARATT_IS_SHORT(have))
+			return false;
+		if (VARSIZE_ANY_EXHDR(have) != VARSIZE_ANY_EXHDR(want) ||
+			memcmp(VARDATA_ANY(have), VARDATA_ANY(want), VARSIZE_ANY_EXHDR(want)) != 0)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The resource's row, or NULL.
+ */
+static TupleTableSlot *
+find_row(const ResourceKey *key, Datum *values, bool *isnull)
+{
+	uint64		hash = place_cache_hash(key);
+	ItemPointerData place;
+	TupleTableSlot *slot;
+
+	if (place_cache_get(hash, &place))
+	{
+		slot = table_writer_fetch(machine.resources, place);
+		if (slot != NULL && has_key(slot, values, isnull))
+			return slot;
+	}
+	slot = table_writer_find(machine.resources, machine.resources_key, values, isnull);
+	if (slot != NULL)
+		place_cache_put(hash, table_writer_found_at(machine.resources));
+	return slot;
+}
+
 /* All but the object. */
 static void
 read_stamps(TupleTableSlot *slot, StoredObject *stored)
@@ -296,7 +346,8 @@ read_stamps(TupleTableSlot *slot, StoredObject *stored)
 }
 
 static void
-write_row(TupleTableSlot *slot, const Outcome *outcome, Datum *values, bool *isnull)
+write_row(TupleTableSlot *slot, const ResourceKey *key, const Outcome *outcome,
+		  Datum *values, bool *isnull)
 {
 	const StoredObject *after = &outcome->after;
 	Jsonb	   *labels;
@@ -336,8 +387,8 @@ write_row(TupleTableSlot *slot, const Outcome *outcome, Datum *values, bool *isn
 		first_expiry = Min(first_expiry, after->expires_at);
 	if (outcome->event == EVENT_ADDED)
 		table_writer_insert(machine.resources, values, isnull);
-	else
-		table_writer_update(machine.resources, &slot->tts_tid, values, isnull);
+	else if (!table_writer_update(machine.resources, &slot->tts_tid, values, isnull))
+		place_cache_forget(place_cache_hash(key));
 }
 
 static void
@@ -398,7 +449,7 @@ look_up(const ResourceKey *key, bool with_object, StoredObject *stored)
 	TupleTableSlot *slot;
 
 	key_values(key, values, isnull);
-	slot = table_writer_find(machine.resources, machine.resources_key, values, isnull);
+	slot = find_row(key, values, isnull);
 	if (slot == NULL)
 		return false;
 	read_stamps(slot, stored);
@@ -429,8 +480,8 @@ apply_txn(const Command *txn, uint64 index, Outcome *outcome)
 		if (change->outcome.event == EVENT_NONE)
 			continue;
 		key_values(&change->command.key, values, isnull);
-		slot = table_writer_find(machine.resources, machine.resources_key, values, isnull);
-		write_row(slot, &change->outcome, values, isnull);
+		slot = find_row(&change->command.key, values, isnull);
+		write_row(slot, &change->command.key, &change->outcome, values, isnull);
 		write_event(&change->command, index, change->ordinal,
 					change->existed ? &change->before : NULL,
 					&change->outcome, values, isnull);
@@ -457,7 +508,7 @@ machine_apply(const Command *command, uint64 index, Outcome *outcome)
 		return;
 	}
 	key_values(&command->key, values, isnull);
-	slot = table_writer_find(machine.resources, machine.resources_key, values, isnull);
+	slot = find_row(&command->key, values, isnull);
 	if (slot != NULL)
 	{
 		read_stamps(slot, &current);
@@ -468,6 +519,6 @@ machine_apply(const Command *command, uint64 index, Outcome *outcome)
 				&machine.cluster_id, outcome);
 	if (outcome->event == EVENT_NONE)
 		return;
-	write_row(slot, outcome, values, isnull);
+	write_row(slot, &command->key, outcome, values, isnull);
 	write_event(command, index, 0, slot ? &current : NULL, outcome, values, isnull);
 }

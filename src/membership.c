@@ -22,6 +22,8 @@ typedef struct MembershipHeader
 	uint32		slot;
 	uint32		n_members;
 	uint64		next_id;
+	uint32		n_removed;		/* names follow the members */
+	uint32		zero;
 } MembershipHeader;
 
 typedef struct MemberHeader
@@ -32,7 +34,7 @@ typedef struct MemberHeader
 	uint16		conninfo_length;
 } MemberHeader;
 
-StaticAssertDecl(sizeof(MembershipHeader) == 32, "MembershipHeader must not be padded");
+StaticAssertDecl(sizeof(MembershipHeader) == 40, "MembershipHeader must not be padded");
 StaticAssertDecl(sizeof(MemberHeader) == 16, "MemberHeader must not be padded");
 
 static bool
@@ -54,6 +56,8 @@ check_membership(const Membership *membership)
 
 	if (membership->n_members > RAFT_MAX_MEMBERS)
 		return "too many members in membership";
+	if (membership->n_removed > MEMBERSHIP_MAX_REMOVED)
+		return "too many former members in membership";
 
 	for (i = 0; i < membership->n_members; i++)
 	{
@@ -74,6 +78,12 @@ check_membership(const Membership *membership)
 			if (strcmp(membership->members[j].name, member->name) == 0)
 				return "name given twice in membership";
 		}
+	}
+	for (i = 0; i < membership->n_removed; i++)
+	{
+		if (membership->removed[i][0] == '\0' ||
+			!string_is_valid(membership->removed[i], STORE_NAME_SIZE))
+			return "malformed string in membership";
 	}
 	/* nobody at all, and no next id either, is what a new member begins with */
 	if (last_id != 0 && membership->next_id <= last_id)
@@ -98,6 +108,7 @@ membership_encode(StringInfo buf, const Membership *membership)
 	header.slot = membership->request.slot;
 	header.n_members = membership->n_members;
 	header.next_id = membership->next_id;
+	header.n_removed = membership->n_removed;
 	appendBinaryStringInfo(buf, (char *) &header, sizeof(header));
 
 	for (i = 0; i < membership->n_members; i++)
@@ -113,6 +124,14 @@ membership_encode(StringInfo buf, const Membership *membership)
 		appendBinaryStringInfo(buf, (char *) &member_header, sizeof(member_header));
 		appendBinaryStringInfo(buf, member->name, member_header.name_length);
 		appendBinaryStringInfo(buf, member->conninfo, member_header.conninfo_length);
+	}
+
+	for (i = 0; i < membership->n_removed; i++)
+	{
+		uint16		length = strlen(membership->removed[i]);
+
+		appendBinaryStringInfo(buf, (char *) &length, sizeof(length));
+		appendBinaryStringInfo(buf, membership->removed[i], length);
 	}
 }
 
@@ -133,6 +152,27 @@ take_string(const char **position, const char *end, Size length, char *string, S
 	return NULL;
 }
 
+/* The names of former members. */
+static const char *
+take_removed(const char **position, const char *end, Membership *membership)
+{
+	for (uint32 i = 0; i < membership->n_removed; i++)
+	{
+		const char *problem;
+		uint16		length;
+
+		if (end - *position < sizeof(length))
+			return "membership is too short";
+		memcpy(&length, *position, sizeof(length));
+		*position += sizeof(length);
+		problem = take_string(position, end, length, membership->removed[i],
+							  STORE_NAME_SIZE);
+		if (problem)
+			return problem;
+	}
+	return NULL;
+}
+
 const char *
 membership_decode(const char *data, Size length, Membership *membership)
 {
@@ -148,6 +188,10 @@ membership_decode(const char *data, Size length, Membership *membership)
 	position += sizeof(header);
 	if (header.n_members > RAFT_MAX_MEMBERS)
 		return "too many members in membership";
+	if (header.n_removed > MEMBERSHIP_MAX_REMOVED)
+		return "too many former members in membership";
+	if (header.zero != 0)
+		return "malformed membership";
 
 	memset(membership, 0, sizeof(*membership));
 	membership->request.origin = header.origin;
@@ -155,6 +199,7 @@ membership_decode(const char *data, Size length, Membership *membership)
 	membership->request.slot = header.slot;
 	membership->n_members = header.n_members;
 	membership->next_id = header.next_id;
+	membership->n_removed = header.n_removed;
 
 	for (i = 0; i < header.n_members; i++)
 	{
@@ -180,6 +225,9 @@ membership_decode(const char *data, Size length, Membership *membership)
 			return problem;
 	}
 
+	problem = take_removed(&position, end, membership);
+	if (problem)
+		return problem;
 	if (position != end)
 		return "membership is longer than it says";
 	return check_membership(membership);
@@ -245,4 +293,68 @@ membership_add(Membership *membership, const Member *member)
 	membership->members[i] = *member;
 	membership->n_members++;
 	return true;
+}
+
+static void
+forget_removed(Membership *membership, uint32 which)
+{
+	memmove(membership->removed[which], membership->removed[which + 1],
+			(membership->n_removed - which - 1) * STORE_NAME_SIZE);
+	membership->n_removed--;
+	memset(membership->removed[membership->n_removed], 0, STORE_NAME_SIZE);
+}
+
+bool
+membership_remove(Membership *membership, uint64 id)
+{
+	Member	   *member = membership_find(membership, id);
+
+	if (member == NULL)
+		return false;
+
+	for (uint32 i = membership->n_removed; i-- > 0;)
+	{
+		if (strcmp(membership->removed[i], member->name) == 0)
+			forget_removed(membership, i);
+	}
+	if (membership->n_removed == MEMBERSHIP_MAX_REMOVED)
+		forget_removed(membership, 0);
+	memcpy(membership->removed[membership->n_removed++], member->name, STORE_NAME_SIZE);
+
+	memmove(member, member + 1,
+			(membership->members + membership->n_members - (member + 1)) * sizeof(Member));
+	membership->n_members--;
+	memset(&membership->members[membership->n_members], 0, sizeof(Member));
+	return true;
+}
+
+bool
+membership_was_removed(const Membership *membership, const char *name)
+{
+	for (uint32 i = 0; i < membership->n_removed; i++)
+	{
+		if (strcmp(membership->removed[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool
+membership_is_former(const Membership *membership, uint64 id)
+{
+	return id < membership->next_id &&
+		membership_find((Membership *) membership, id) == NULL;
+}
+
+uint32
+membership_n_voters(const Membership *membership)
+{
+	uint32		n = 0;
+
+	for (uint32 i = 0; i < membership->n_members; i++)
+	{
+		if (membership->members[i].role == RAFT_VOTER)
+			n++;
+	}
+	return n;
 }

@@ -28,10 +28,19 @@ typedef struct Member
 	char		conninfo[STORE_CONNINFO_SIZE];	/* without secrets */
 } Member;
 
+/*
+ * Names of members that were removed are remembered for a while, so that a
+ * removal that is asked for again, because its answer was lost, is known to be
+ * done.
+ */
+#define MEMBERSHIP_MAX_REMOVED	8
+
 typedef struct Membership
 {
 	RequestId	request;		/* who asked for this change */
 	uint64		next_id;		/* for the next member; never goes back */
+	uint32		n_removed;
+	char		removed[MEMBERSHIP_MAX_REMOVED][STORE_NAME_SIZE];	/* oldest first */
 	uint32		n_members;
 	Member		members[RAFT_MAX_MEMBERS];	/* ascending id */
 } Membership;
@@ -50,5 +59,19 @@ extern Member *membership_find_name(Membership *membership, const char *name);
 
 /* Insert in order of id; false if there is no room or the id is taken. */
 extern bool membership_add(Membership *membership, const Member *member);
+
+/* Take a member out and remember its name; false if there is none. */
+extern bool membership_remove(Membership *membership, uint64 id);
+
+/* Was the last member of that name removed not long ago? */
+extern bool membership_was_removed(const Membership *membership, const char *name);
+
+/*
+ * Is this the number of a member that was there before this membership, and is
+ * no more?  Numbers are given once.
+ */
+extern bool membership_is_former(const Membership *membership, uint64 id);
+
+extern uint32 membership_n_voters(const Membership *membership);
 
 #endif							/* STORE_MEMBERSHIP_H */

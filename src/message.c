@@ -6,7 +6,8 @@
  * A message is
  *
  *		envelope		magic, kind, number of entries, cluster, from, to
- *		body			RaftBody and the runs of terms, or ForwardBody
+ *		body			RaftBody and the runs of terms, ForwardBody, or
+ *						HelloBody and a conninfo, padded to MAXALIGN
  *		entries			EntryHeader and payload, padded to MAXALIGN, each
  *
  * Every part is a multiple of MAXIMUM_ALIGNOF long.  The entries of an APPEND
@@ -23,6 +24,7 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
 #include "message.h"
 #include "port/pg_bswap.h"
 #include "storage/shmem.h"
@@ -73,6 +75,12 @@ typedef struct ForwardBody
 	uint64		term;
 } ForwardBody;
 
+typedef struct HelloBody
+{
+	uint32		length;			/* of the conninfo, without NUL */
+	uint32		zero;
+} HelloBody;
+
 typedef struct EntryHeader
 {
 	uint32		kind;
@@ -83,6 +91,7 @@ StaticAssertDecl(sizeof(Envelope) == 48, "Envelope must not be padded");
 StaticAssertDecl(sizeof(RaftBody) == 72, "RaftBody must not be padded");
 StaticAssertDecl(sizeof(RunBody) == 16, "RunBody must not be padded");
 StaticAssertDecl(sizeof(ForwardBody) == 8, "ForwardBody must not be padded");
+StaticAssertDecl(sizeof(HelloBody) == 8, "HelloBody must not be padded");
 StaticAssertDecl(sizeof(EntryHeader) == 8 && MAXIMUM_ALIGNOF == 8,
 				 "parts of a message must keep it MAXALIGNed");
 
@@ -120,9 +129,16 @@ put_envelope(StringInfo buf, MessageKind kind, const pg_uuid_t *cluster_id,
 }
 
 static void
-put_entries(StringInfo buf, const LogEntry *entries, uint32 n_entries)
+put_padding(StringInfo buf, uint32 length)
 {
 	static const char zeros[MAXIMUM_ALIGNOF] = {0};
+
+	appendBinaryStringInfo(buf, zeros, MAXALIGN((Size) length) - length);
+}
+
+static void
+put_entries(StringInfo buf, const LogEntry *entries, uint32 n_entries)
+{
 	uint32		i;
 
 	for (i = 0; i < n_entries; i++)
@@ -136,8 +152,7 @@ put_entries(StringInfo buf, const LogEntry *entries, uint32 n_entries)
 		appendBinaryStringInfo(buf, (char *) &header, sizeof(header));
 		if (entry->length > 0)
 			appendBinaryStringInfo(buf, entry->data, entry->length);
-		appendBinaryStringInfo(buf, zeros,
-							   MAXALIGN((Size) entry->length) - entry->length);
+		put_padding(buf, entry->length);
 	}
 }
 
@@ -274,6 +289,21 @@ message_encode_forward(StringInfo buf, const pg_uuid_t *cluster_id,
 	put_entries(buf, entries, n_entries);
 }
 
+void
+message_encode_hello(StringInfo buf, const pg_uuid_t *cluster_id,
+					 uint64 from, uint64 to, const char *conninfo)
+{
+	HelloBody	body = {.length = strlen(conninfo)};
+
+	if (body.length == 0 || body.length >= STORE_CONNINFO_SIZE)
+		elog(ERROR, "address in message is empty or too long");
+
+	put_envelope(buf, MESSAGE_HELLO, cluster_id, from, to, 0);
+	appendBinaryStringInfo(buf, (char *) &body, sizeof(body));
+	appendBinaryStringInfo(buf, conninfo, body.length);
+	put_padding(buf, body.length);
+}
+
 static bool
 take(Cursor *cursor, void *result, Size size)
 {
@@ -296,7 +326,7 @@ take_envelope(Cursor *cursor, MessageHeader *header, uint32 *n_entries)
 		return "message is from a machine of the other byte order";
 	if (envelope.magic != MESSAGE_MAGIC)
 		return "not a message, or one of another version";
-	if (envelope.kind != MESSAGE_RAFT && envelope.kind != MESSAGE_FORWARD)
+	if (envelope.kind < MESSAGE_RAFT || envelope.kind > MESSAGE_HELLO)
 		return "unknown kind of message";
 	if (envelope.from == 0 || envelope.to == 0)
 		return "message without sender or addressee";
@@ -355,22 +385,71 @@ take_raft(Cursor *cursor, const MessageHeader *header, uint32 n_entries,
 	return check_raft(raft);
 }
 
+static const char *
+take_forward(Cursor *cursor, uint32 n_entries, uint64 *term)
+{
+	ForwardBody body;
+
+	if (!take(cursor, &body, sizeof(body)))
+		return "message is too short";
+	if (body.term > MAX_POSITION)
+		return "index or term of message is out of range";
+	if (n_entries > RAFT_MAX_UNCOMMITTED)
+		return "too many entries in message";
+	*term = body.term;
+	return NULL;
+}
+
+/* Padding is zero, so that a message has one encoding. */
+static bool
+is_padded(const Cursor *cursor, uint32 length)
+{
+	for (Size i = length; i < MAXALIGN((Size) length); i++)
+	{
+		if (cursor->position[i] != '\0')
+			return false;
+	}
+	return true;
+}
+
+static const char *
+take_hello(Cursor *cursor, uint32 n_entries, char *conninfo)
+{
+	HelloBody	body;
+
+	if (!take(cursor, &body, sizeof(body)))
+		return "message is too short";
+	if (n_entries != 0)
+		return "entries in a message that carries none";
+	if (body.zero != 0)
+		return "malformed message";
+	if (body.length == 0 || body.length >= STORE_CONNINFO_SIZE)
+		return "address in message is empty or too long";
+	if (cursor->left < MAXALIGN((Size) body.length))
+		return "message is too short";
+	if (!is_padded(cursor, body.length) ||
+		memchr(cursor->position, '\0', body.length) != NULL ||
+		pg_encoding_verifymbstr(PG_UTF8, cursor->position, body.length) != body.length)
+		return "malformed message";
+	memcpy(conninfo, cursor->position, body.length);
+	conninfo[body.length] = '\0';
+	cursor->position += MAXALIGN((Size) body.length);
+	cursor->left -= MAXALIGN((Size) body.length);
+	return NULL;
+}
+
 /* One entry; its data stays where it is. */
 static const char *
 take_entry(Cursor *cursor, MessageKind kind, LogEntry *entry)
 {
 	EntryHeader header;
-	Size		i;
 
 	if (!take(cursor, &header, sizeof(header)))
 		return "message is too short for its entries";
 	if (cursor->left < MAXALIGN((Size) header.length))
 		return "message is too short for its entries";
-	for (i = header.length; i < MAXALIGN((Size) header.length); i++)
-	{
-		if (cursor->position[i] != '\0')
-			return "malformed message";
-	}
+	if (!is_padded(cursor, header.length))
+		return "malformed message";
 
 	switch (header.kind)
 	{
@@ -447,25 +526,21 @@ message_decode(const char *data, Size length, Message *message)
 	if (problem)
 		return problem;
 
-	if (message->header.kind == MESSAGE_RAFT)
+	switch (message->header.kind)
 	{
-		problem = take_raft(&cursor, &message->header, message->n_entries,
-							&message->raft);
-		if (problem)
-			return problem;
+		case MESSAGE_RAFT:
+			problem = take_raft(&cursor, &message->header, message->n_entries,
+								&message->raft);
+			break;
+		case MESSAGE_FORWARD:
+			problem = take_forward(&cursor, message->n_entries, &message->term);
+			break;
+		case MESSAGE_HELLO:
+			problem = take_hello(&cursor, message->n_entries, message->conninfo);
+			break;
 	}
-	else
-	{
-		ForwardBody body;
-
-		if (!take(&cursor, &body, sizeof(body)))
-			return "message is too short";
-		if (body.term > MAX_POSITION)
-			return "index or term of message is out of range";
-		if (message->n_entries > RAFT_MAX_UNCOMMITTED)
-			return "too many entries in message";
-		message->term = body.term;
-	}
+	if (problem)
+		return problem;
 
 	/* before anything is allocated for them */
 	if (message->n_entries > cursor.left / sizeof(EntryHeader))

@@ -3,8 +3,9 @@
  * message.h
  *	  What members say to each other, as bytes.
  *
- * One envelope, two kinds of content: a message of the consensus core (with
- * the entries of an APPEND), or commands that a member forwards to the leader.
+ * One envelope, three kinds of content: a message of the consensus core (with
+ * the entries of an APPEND), commands that a member forwards to the leader, or
+ * a greeting, with which a member says where it is reached now.
  * The envelope names the cluster, the sender and the addressee, and begins
  * with a magic number in native byte order, so that bytes of another machine
  * type, version or cluster are refused before anything else is looked at.
@@ -41,8 +42,9 @@ typedef struct LogEntry
 typedef enum MessageKind
 {
 	MESSAGE_RAFT = 1,			/* raft, and for APPEND entries */
-	MESSAGE_FORWARD = 2			/* term, and entries: proposals for the leader
+	MESSAGE_FORWARD = 2,		/* term, and entries: proposals for the leader
 								 * of that term; their index and term are 0 */
+	MESSAGE_HELLO = 3			/* the sender's conninfo */
 } MessageKind;
 
 typedef struct MessageHeader
@@ -58,6 +60,7 @@ typedef struct Message
 	MessageHeader header;
 	struct raft_message raft;	/* MESSAGE_RAFT */
 	uint64		term;			/* MESSAGE_FORWARD */
+	char		conninfo[STORE_CONNINFO_SIZE];	/* MESSAGE_HELLO */
 	uint32		n_entries;
 	LogEntry   *entries;		/* palloc'd array, data points into the bytes */
 
@@ -77,6 +80,9 @@ extern void message_encode_raft(StringInfo buf, const pg_uuid_t *cluster_id,
 extern void message_encode_forward(StringInfo buf, const pg_uuid_t *cluster_id,
 								   uint64 from, uint64 to, uint64 term,
 								   const LogEntry *entries, uint32 n_entries);
+
+extern void message_encode_hello(StringInfo buf, const pg_uuid_t *cluster_id,
+								 uint64 from, uint64 to, const char *conninfo);
 
 /* Space that an entry takes in a message, for cutting messages to size. */
 extern Size message_entry_size(uint32 length);

@@ -88,12 +88,75 @@ remove_oldest(Box *box)
 	box->count--;
 }
 
+/*
+ * Let one APPEND carry what two would: the second begins where the first ends.
+ * The leader might have sent it as one, had it waited until now.
+ */
+static bool
+merge_appends(struct raft_message *first, const struct raft_message *second)
+{
+	uint32		n_runs = first->n_runs;
+
+	if (second->prev_index != first->prev_index + first->n_entries ||
+		first->n_entries + second->n_entries > RAFT_MAX_BATCH)
+		return false;
+	for (uint32 i = 0; i < second->n_runs; i++)
+	{
+		if (n_runs > 0 && first->runs[n_runs - 1].term == second->runs[i].term)
+			continue;
+		if (n_runs == RAFT_MAX_MESSAGE_RUNS)
+			return false;
+		first->runs[n_runs++] = second->runs[i];
+	}
+	first->n_runs = n_runs;
+	first->n_entries += second->n_entries;
+	first->commit = second->commit;
+	first->context = second->context;
+	return true;
+}
+
+/*
+ * An acceptance says all that an earlier one said, and more.
+ */
+static bool
+merge_acceptances(struct raft_message *first, const struct raft_message *second)
+{
+	if (!first->accepted || !second->accepted || second->match < first->match ||
+		second->context < first->context)
+		return false;
+	*first = *second;
+	return true;
+}
+
+/*
+ * Every message costs the member that gets it a wake-up, a transaction and an
+ * answer, and much of what one turn has to say to a member fits into one: the
+ * commit index that the answers of the last batch brought about, and the next
+ * batch.
+ */
+static bool
+merge(Box *box, const struct raft_message *message)
+{
+	struct raft_message *last;
+
+	if (box->count == 0)
+		return false;
+	last = &box->messages[(box->head + box->count - 1) % OUTBOX_LENGTH];
+	if (last->type != message->type || last->term != message->term)
+		return false;
+	if (message->type == RAFT_MSG_APPEND)
+		return merge_appends(last, message);
+	if (message->type == RAFT_MSG_APPEND_REPLY)
+		return merge_acceptances(last, message);
+	return false;
+}
+
 void
 outbox_add(const struct raft_message *message)
 {
 	Box		   *box = find_box(message->to);
 
-	if (box == NULL)
+	if (box == NULL || merge(box, message))
 		return;
 	if (box->count == OUTBOX_LENGTH)
 	{

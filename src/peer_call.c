@@ -24,6 +24,7 @@
 #include "conninfo.h"
 #include "libpq-fe.h"
 #include "miscadmin.h"
+#include "peer_error.h"
 #include "pgstat.h"
 #include "storage/fd.h"
 #include "storage/latch.h"
@@ -176,17 +177,13 @@ static void
 report_remote_error(PeerSession *session)
 {
 	const PGresult *result = session->result;
-	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
 	const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
 	const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
-	int			code = ERRCODE_CONNECTION_FAILURE;
+	int			code = peer_error_sqlstate(result);
 
-	if (sqlstate == NULL || strlen(sqlstate) != 5 || message == NULL)
+	if (code == 0 || message == NULL)
 		report_lost_connection(session);
-	else
-		code = MAKE_SQLSTATE(sqlstate[0], sqlstate[1], sqlstate[2],
-							 sqlstate[3], sqlstate[4]);
 
 	ereport(ERROR,
 			(errcode(code),
@@ -281,6 +278,56 @@ peer_call(const char *conninfo, int timeout_ms, const char *query,
 	PG_FINALLY();
 	{
 		session_release(&session);
+	}
+	PG_END_TRY();
+
+	return rows;
+}
+
+/*
+ * An error that has to do with the peer and not with the question: it cannot
+ * be reached, it is starting or stopping, it has no majority, or lost it.
+ */
+static bool
+is_passing(int sqlstate)
+{
+	return ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_CONNECTION_EXCEPTION ||
+		sqlstate == ERRCODE_ADMIN_SHUTDOWN ||
+		sqlstate == ERRCODE_CRASH_SHUTDOWN ||
+		sqlstate == ERRCODE_CANNOT_CONNECT_NOW ||
+		sqlstate == ERRCODE_STORE_UNAVAILABLE ||
+		sqlstate == ERRCODE_STORE_UNKNOWN;
+}
+
+/*
+ * An ERROR is caught here without a subtransaction.  What ran since is libpq's
+ * and our own waiting, whose leavings peer_call() has cleared away; nothing is
+ * held that only the end of a transaction would release.
+ */
+PeerRows *
+peer_try(const char *conninfo, int timeout_ms, const char *query,
+		 int n_params, const char *const *params, char **problem)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	PeerRows   *volatile rows = NULL;
+
+	*problem = NULL;
+	PG_TRY();
+	{
+		rows = peer_call(conninfo, timeout_ms, query, n_params, params);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		if (!is_passing(error->sqlerrcode))
+			PG_RE_THROW();
+		FlushErrorState();
+		*problem = psprintf("%s%s%s", error->message, error->detail ? ": " : "",
+							error->detail ? error->detail : "");
+		FreeErrorData(error);
 	}
 	PG_END_TRY();
 

@@ -41,6 +41,15 @@ extern PeerRows *peer_call(const char *conninfo, int timeout_ms,
 						   int n_params, const char *const *params);
 
 /*
+ * The same for who can ask again: NULL, with the reason (palloc'd) in *problem,
+ * if the peer could not be reached or could not answer now.
+ */
+extern PeerRows *peer_try(const char *conninfo, int timeout_ms,
+						  const char *query,
+						  int n_params, const char *const *params,
+						  char **problem);
+
+/*
  * Whether a session can be had with this connection string: NULL, or why not
  * (palloc'd).  Cancel and shortage of resources here are still ERRORs.
  */

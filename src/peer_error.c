@@ -68,6 +68,16 @@ peer_error_describe(char *to, Size size, const PGresult *result)
 		peer_error_fold(to, size, PQresultErrorMessage(result));
 }
 
+int
+peer_error_sqlstate(const PGresult *result)
+{
+	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+	if (state == NULL || strlen(state) != 5)
+		return 0;
+	return MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4]);
+}
+
 bool
 peer_error_is_farewell(const PGresult *result)
 {

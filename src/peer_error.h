@@ -22,6 +22,9 @@ extern void peer_error_fold(char *to, Size size, const char *from);
 /* The same for an error that the peer has sent: SQLSTATE and message. */
 extern void peer_error_describe(char *to, Size size, const PGresult *result);
 
+/* Its SQLSTATE as errcode() takes it; 0: none. */
+extern int	peer_error_sqlstate(const PGresult *result);
+
 /* Does the session there end with this message? */
 extern bool peer_error_is_farewell(const PGresult *result);
 

@@ -18,18 +18,15 @@
 #include "turn.h"
 #include "worker.h"
 
-static void
-refuse(const InboxRecord *record, int sqlstate, const char *message,
-	   const char *detail, const char *hint)
+void
+admin_refuse(const InboxRecord *record, int sqlstate, const char *message,
+			 const char *detail, const char *hint)
 {
 	request_refuse(record->slot, record->sequence, sqlstate, message, detail, hint);
 }
 
-/*
- * The entry and the event for a membership that is to replace the current one.
- */
-static void
-propose(const Membership *membership, struct raft_event *event, LogEntry *entry)
+void
+admin_propose(const Membership *membership, struct raft_event *event, LogEntry *entry)
 {
 	StringInfoData buffer;
 
@@ -44,26 +41,32 @@ propose(const Membership *membership, struct raft_event *event, LogEntry *entry)
 
 /*
  * Is this the repetition of a request that was granted?  Then the answer is
- * the same.  Otherwise a name is taken once.
+ * the same.  A learner that has acknowledged anything has taken on its
+ * identity, and would not ask again: who asks is another life of that node.
+ * Otherwise a name is taken once.
  */
 static bool
-already_admitted(const InboxRecord *record, const AdmitRequest *request)
+already_admitted(const InboxRecord *record, const struct raft *node,
+				 const AdmitRequest *request)
 {
 	Member	   *member = membership_find_name(roster_current(), request->name);
 	Answer		answer = {.kind = ANSWER_INDEX};
+	struct raft_peer_progress peer;
 
 	if (member == NULL)
 		return false;
-	if (member->role == RAFT_LEARNER && strcmp(member->conninfo, request->conninfo) == 0)
+	if (member->role == RAFT_LEARNER && strcmp(member->conninfo, request->conninfo) == 0 &&
+		raft_progress(node, member->id, &peer) && peer.match_index == 0)
 	{
 		answer.index = roster_index();
 		request_answer(record->slot, record->sequence, &answer);
 		return true;
 	}
-	refuse(record, ERRCODE_DUPLICATE_OBJECT,
-		   psprintf("the cluster already has a member named \"%s\"", request->name),
-		   psprintf("It is reached at \"%s\".", member->conninfo),
-		   "Set store.node_name of the joining node to another name.");
+	admin_refuse(record, ERRCODE_DUPLICATE_OBJECT,
+				 psprintf("the cluster already has a member named \"%s\"", request->name),
+				 psprintf("It is reached at \"%s\".", member->conninfo),
+				 psprintf("If that was this node in an earlier life, call store.remove_member('%s') on a member; otherwise set store.node_name of the joining node to another name.",
+						  request->name));
 	return true;
 }
 
@@ -81,18 +84,18 @@ admin_admit(const InboxRecord *record, const struct raft *node,
 		return false;
 	if (update->state != RAFT_LEADER)
 	{
-		refuse(record, ERRCODE_STORE_UNAVAILABLE, "this node is not the leader",
-			   NULL, "Try again: the node that joins finds the leader by itself.");
+		admin_refuse(record, ERRCODE_STORE_UNAVAILABLE, "this node is not the leader",
+					 NULL, "Try again: the node that joins finds the leader by itself.");
 		return false;
 	}
-	if (already_admitted(record, request))
+	if (already_admitted(record, node, request))
 		return false;
 	if (raft_first_index(node) > 1)
 	{
-		refuse(record, ERRCODE_FEATURE_NOT_SUPPORTED,
-			   "the log of this cluster no longer reaches back to its beginning",
-			   "A new member catches up from the log; catching up by copy is not part of this version.",
-			   "Let members join before the log has outgrown its segments (store.log_segment_size).");
+		admin_refuse(record, ERRCODE_FEATURE_NOT_SUPPORTED,
+					 "the log of this cluster no longer reaches back to its beginning",
+					 "A new member catches up from the log; catching up by copy is not part of this version.",
+					 "Let members join before the log has outgrown its segments (store.log_segment_size).");
 		return false;
 	}
 
@@ -106,14 +109,14 @@ admin_admit(const InboxRecord *record, const struct raft *node,
 	strlcpy(member.conninfo, request->conninfo, sizeof(member.conninfo));
 	if (!membership_add(&next, &member))
 	{
-		refuse(record, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-			   psprintf("a cluster has at most %d members", RAFT_MAX_MEMBERS), NULL, NULL);
+		admin_refuse(record, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+					 psprintf("a cluster has at most %d members", RAFT_MAX_MEMBERS), NULL, NULL);
 		return false;
 	}
 	next.request.origin = update->leader;
 	next.request.slot = record->slot;
 	next.request.sequence = record->sequence;
-	propose(&next, event, entry);
+	admin_propose(&next, event, entry);
 	return request_claim(record->slot, record->sequence);
 }
 
@@ -127,12 +130,13 @@ admin_admitted(const InboxRecord *record, enum raft_status status)
 		case RAFT_IN_PROGRESS:
 		case RAFT_NOT_READY:
 		case RAFT_BUSY:
-			refuse(record, ERRCODE_OBJECT_IN_USE,
-				   "another change of the membership is in progress", NULL, "Try again.");
+			request_put_off(record->slot, record->sequence, ERRCODE_OBJECT_IN_USE,
+							"another change of the membership is in progress", NULL,
+							"Try again.");
 			break;
 		default:
-			refuse(record, ERRCODE_STORE_UNAVAILABLE,
-				   "the membership cannot be changed now", NULL, "Try again.");
+			request_put_off(record->slot, record->sequence, ERRCODE_STORE_UNAVAILABLE,
+							"the membership cannot be changed now", NULL, "Try again.");
 			break;
 	}
 }
@@ -147,7 +151,7 @@ admin_promote(raft_id id, struct raft_event *event, LogEntry *entry)
 		return false;
 	member->role = RAFT_VOTER;
 	memset(&next.request, 0, sizeof(next.request));
-	propose(&next, event, entry);
+	admin_propose(&next, event, entry);
 	return true;
 }
 
@@ -181,25 +185,25 @@ admin_adopt(const InboxRecord *record)
 		return;
 	if (roster_current()->n_members > 1)
 	{
-		refuse(record, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-			   "this node is already a member of a cluster", NULL, NULL);
+		admin_refuse(record, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+					 "this node is already a member of a cluster", NULL, NULL);
 		return;
 	}
 	problem = membership_decode(record->data + sizeof(AdoptRequest), request->length,
 								&state.base_membership);
 	if (problem != NULL)
 	{
-		refuse(record, ERRCODE_PROTOCOL_VIOLATION,
-			   psprintf("the membership of the cluster to join is malformed: %s", problem),
-			   NULL, NULL);
+		admin_refuse(record, ERRCODE_PROTOCOL_VIOLATION,
+					 psprintf("the membership of the cluster to join is malformed: %s", problem),
+					 NULL, NULL);
 		return;
 	}
 	if (!is_idle_and_empty())
 	{
-		refuse(record, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-			   "cannot join: the store of this node is not empty",
-			   "Joining a cluster would replace its resources and history.",
-			   "Drop and create the extension on this node to empty it.");
+		admin_refuse(record, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+					 "cannot join: the store of this node is not empty",
+					 "Joining a cluster would replace its resources and history.",
+					 "Drop and create the extension on this node to empty it.");
 		return;
 	}
 	if (!request_claim(record->slot, record->sequence))

@@ -14,6 +14,17 @@
 #include "raft/raft.h"
 
 /*
+ * The entry and the event, of type RAFT_CONFIG_PROPOSED, for a membership that
+ * is to replace the current one.  The entry's data is palloc'd.
+ */
+extern void admin_propose(const Membership *membership, struct raft_event *event,
+						  LogEntry *entry);
+
+/* Refuse a request with a text; detail and hint may be NULL. */
+extern void admin_refuse(const InboxRecord *record, int sqlstate, const char *message,
+						 const char *detail, const char *hint);
+
+/*
  * INBOX_ADMIT: add a learner.  Fills the event (of type
  * RAFT_CONFIG_PROPOSED) and the entry that carries the new membership, and
  * claims the request; or answers it and returns false.  After the step,

@@ -20,12 +20,14 @@
 #include "access/xlog.h"
 #include "blocker.h"
 #include "common/pg_prng.h"
+#include "greeting.h"
 #include "inbox.h"
 #include "machine.h"
 #include "miscadmin.h"
 #include "outbox.h"
 #include "pending.h"
 #include "raft_admin.h"
+#include "raft_verbs.h"
 #include "recorder.h"
 #include "log_tables.h"
 #include "request.h"
@@ -54,6 +56,9 @@
 #define SLOW_WRITES			3
 #define HAND_OVER_TIMEOUTS	10
 
+/* A node that was removed has nothing to do; it is woken by its sessions. */
+#define REMOVED_NAP_MS	60000
+
 /* How often the log is looked at for segments to empty. */
 #define COMPACT_MS		1000
 
@@ -77,6 +82,7 @@ static struct
 	int			n_slow_writes;	/* in a row */
 	bool		state_changed;	/* worth publishing at once */
 	bool		more_records;	/* the inbox was not emptied */
+	bool		removed;		/* this node is no member any more, for good */
 	raft_id		promotable;
 	char		last_leader[STORE_NAME_SIZE];
 	LogEntry	batch[RAFT_MAX_BATCH];
@@ -140,6 +146,29 @@ step(const LogEntry *entries)
  * ------------------------------------------------------------------------
  */
 
+/*
+ * A member has another address.  The leader writes it into the membership; if
+ * that cannot be now, there will be another greeting.
+ */
+static void
+member_moved(uint64 id, const char *conninfo)
+{
+	LogEntry	entry;
+
+	if (verbs_move(id, conninfo, new_event(RAFT_CONFIG_PROPOSED), &entry) &&
+		step(&entry) == RAFT_OK)
+		ereport(LOG,
+				(errmsg("member \"%s\" has moved to \"%s\"", roster_name(id), conninfo)));
+}
+
+static void
+receive_greeting(const Message *message)
+{
+	if (greeting_received(message->header.from, message->conninfo) &&
+		worker.update.state == RAFT_LEADER)
+		member_moved(message->header.from, message->conninfo);
+}
+
 static void
 receive_message(InboxRecord *record)
 {
@@ -152,6 +181,11 @@ receive_message(InboxRecord *record)
 		return;					/* of a former life; the sender was checked */
 	transport_heard_from(worker.transport, message.header.from);
 
+	if (message.header.kind == MESSAGE_HELLO)
+	{
+		receive_greeting(&message);
+		return;
+	}
 	if (message.header.kind == MESSAGE_FORWARD)
 	{
 		for (uint32 i = 0; i < message.n_entries; i++)
@@ -178,6 +212,16 @@ take_own_write(InboxRecord *record)
 
 	if (worker.update.state == RAFT_LEADER)
 		pending_add_forwarded(&entry, worker.update.term);
+}
+
+static void
+receive_verb(const InboxRecord *record)
+{
+	struct raft_event *event = new_event(RAFT_CONFIG_PROPOSED);
+	LogEntry	entry;
+
+	if (verbs_begin(record, &worker.node, &worker.update, event, &entry))
+		verbs_stepped(record, event, step(&entry));
 }
 
 static void
@@ -213,6 +257,10 @@ receive_records(void)
 				}
 			case INBOX_ADOPT:
 				admin_adopt(record);
+				break;
+			case INBOX_REMOVE:
+			case INBOX_TRANSFER:
+				receive_verb(record);
 				break;
 			case INBOX_FILLER:
 				break;
@@ -255,10 +303,34 @@ notice_applied(void)
 	pending_sweep(term);
 }
 
+/*
+ * Is this node no member any more?  Its own log says so; or, if it was away
+ * when that was decided, another member does, in answer to a greeting.  (Who
+ * catches up may walk through memberships from before it joined: there its
+ * number was not given yet.)
+ */
+static void
+notice_removal(void)
+{
+	bool		removed = transport_is_expelled(worker.transport) ||
+		(worker.update.state == RAFT_DETACHED &&
+		 roster_index() <= worker.update.commit_index &&
+		 membership_is_former(roster_current(), worker.node_id));
+
+	if (worker.removed || !removed)
+		return;
+	worker.removed = true;
+	worker.state_changed = true;
+	ereport(LOG,
+			(errmsg("this node was removed from its cluster"),
+			 errhint("Drop the extension here, or create it anew and call store.join().")));
+}
+
 static void
 notice_time(void)
 {
-	if (worker.now_ms < raft_deadline(&worker.node))
+	/* Who was removed stands for no election. */
+	if (worker.removed || worker.now_ms < raft_deadline(&worker.node))
 		return;
 	new_event(RAFT_TIMER);
 	step(NULL);
@@ -347,6 +419,18 @@ promote_learner(void)
 	worker.promotable = 0;
 }
 
+static void
+tend_members(void)
+{
+	char	   *address;
+
+	if (!worker.removed &&
+		greeting_tend(&worker.node, &worker.update, worker.now_ms,
+					  worker.options.election_timeout_ms, &address))
+		member_moved(worker.node_id, address);
+	greeting_close_links(worker.removed, worker.update.commit_index, worker.now_ms);
+}
+
 /* ------------------------------------------------------------------------
  * What others may know
  * ------------------------------------------------------------------------
@@ -380,6 +464,7 @@ publish_members(NodeStatus *status)
 		if (raft_progress(&worker.node, member->member.id, &peer))
 		{
 			member->match_index = peer.match_index;
+			member->copying = peer.snapshotting;
 			if (peer.last_contact_ms != 0)
 				member->last_contact = now - (TimestampTz)
 					(worker_now_ms() - peer.last_contact_ms) * 1000;
@@ -390,7 +475,10 @@ publish_members(NodeStatus *status)
 static void
 publish_problem(void)
 {
-	if (!enableFsync)
+	if (worker.removed)
+		status_set_problem(WORKER_RAFT,
+						   "this node was removed from its cluster: DROP EXTENSION store; to enter again, CREATE EXTENSION store and call store.join()");
+	else if (!enableFsync)
 		status_set_problem(WORKER_RAFT, "fsync is off: a crash may lose what was acknowledged");
 	else if (!fullPageWrites)
 		status_set_problem(WORKER_RAFT, "full_page_writes is off: a crash may corrupt the store");
@@ -421,8 +509,22 @@ publish(void)
 		strlcpy(status.name, settings_node_name(), sizeof(status.name));
 	status.state = worker.update.state;
 	status.learner = (self != NULL && self->role == RAFT_LEARNER);
-	status.term = worker.update.term;
 	status.leader = worker.update.leader;
+	status.removed = worker.removed;
+	if (worker.removed)
+	{
+		status.state = RAFT_DETACHED;
+		status.leader = 0;
+	}
+	else if (worker.update.state == RAFT_DETACHED && self == NULL)
+	{
+		/* catching up, in a past that did not know it yet */
+		status.state = RAFT_FOLLOWER;
+		status.learner = true;
+	}
+	status.next_id = roster_index() <= worker.update.commit_index ?
+		roster_current()->next_id : 0;
+	status.term = worker.update.term;
 	strlcpy(status.last_leader, worker.last_leader, sizeof(status.last_leader));
 	status.first_index = raft_first_index(&worker.node);
 	publish_members(&status);
@@ -542,6 +644,14 @@ sleep_until_due(void)
 	uint64		due = raft_deadline(&worker.node);
 	uint64		other;
 
+	if (worker.removed)
+		due = now + REMOVED_NAP_MS;
+	else
+	{
+		other = greeting_deadline(&worker.update, worker.options.election_timeout_ms);
+		if (other != 0)
+			due = Min(due, other);
+	}
 	if (worker.more_records)
 		due = now;
 	other = pending_read_deadline(store_election_timeout);
@@ -591,6 +701,7 @@ one_turn(void)
 	notice_links();
 	receive_records();
 	notice_applied();
+	notice_removal();
 	notice_time();
 
 	if (worker.update.state == RAFT_LEADER)
@@ -603,6 +714,7 @@ one_turn(void)
 	if (worker.update.leader != 0)
 		ask_for_reads();
 	promote_learner();
+	tend_members();
 
 	flush_turn();
 	publish_progress();
@@ -664,6 +776,7 @@ open_node(void)
 	turn_init(contents->last_index);
 	pending_init();
 	outbox_init(worker.transport, &worker.cluster_id);
+	greeting_init(worker.transport, &worker.cluster_id, worker.node_id);
 	inbox_begin();
 
 	worker.applied_index = applied_index;

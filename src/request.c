@@ -208,7 +208,9 @@ give_up(InboxKind kind, const char *why)
 			(errcode(ERRCODE_STORE_UNKNOWN),
 			 errmsg("the outcome of the request is unknown: %s", why),
 			 errdetail("It was submitted, and may still happen. %s", last),
-			 errhint("Read the object to see whether it did.")));
+			 kind == INBOX_WRITE ?
+			 errhint("Read the object to see whether it did.") :
+			 errhint("Call the function again; what has been done is not done twice.")));
 }
 
 /*
@@ -311,6 +313,20 @@ wait_for_answer(InboxKind kind, TimestampTz deadline, Answer *answer)
 }
 
 void
+request_raise(const Answer *answer)
+{
+	const char *message = answer->data ? answer->data : "refused";
+	const char *detail = answer->data ? message + strlen(message) + 1 : "";
+	const char *hint = answer->data ? detail + strlen(detail) + 1 : "";
+
+	ereport(ERROR,
+			(errcode(answer->sqlstate),
+			 errmsg_internal("%s", message),
+			 detail[0] ? errdetail_internal("%s", detail) : 0,
+			 hint[0] ? errhint("%s", hint) : 0));
+}
+
+void
 request_call(InboxKind kind, const RequestId *id,
 			 const char *data, Size length, Answer *answer)
 {
@@ -330,17 +346,7 @@ request_call(InboxKind kind, const RequestId *id,
 	PG_END_TRY();
 
 	if (answer->kind == ANSWER_REFUSED)
-	{
-		const char *message = answer->data ? answer->data : "refused";
-		const char *detail = answer->data ? message + strlen(message) + 1 : "";
-		const char *hint = answer->data ? detail + strlen(detail) + 1 : "";
-
-		ereport(ERROR,
-				(errcode(answer->sqlstate),
-				 errmsg_internal("%s", message),
-				 detail[0] ? errdetail_internal("%s", detail) : 0,
-				 hint[0] ? errhint("%s", hint) : 0));
-	}
+		request_raise(answer);
 }
 
 /*
@@ -483,11 +489,11 @@ request_answer(uint32 slotno, uint64 sequence, const Answer *answer)
 		dsa_free(area, data);
 }
 
-void
-request_refuse(uint32 slotno, uint64 sequence, int sqlstate,
-			   const char *message, const char *detail, const char *hint)
+static void
+answer_with_texts(uint32 slotno, uint64 sequence, AnswerKind kind, int sqlstate,
+				  const char *message, const char *detail, const char *hint)
 {
-	Answer		answer = {.kind = ANSWER_REFUSED, .sqlstate = sqlstate};
+	Answer		answer = {.kind = kind, .sqlstate = sqlstate};
 	Size		message_size = strlen(message) + 1;
 	Size		detail_size = (detail ? strlen(detail) : 0) + 1;
 	Size		hint_size = (hint ? strlen(hint) : 0) + 1;
@@ -501,6 +507,20 @@ request_refuse(uint32 slotno, uint64 sequence, int sqlstate,
 	memcpy(answer.data + message_size + detail_size, hint ? hint : "", hint_size);
 	request_answer(slotno, sequence, &answer);
 	pfree(answer.data);
+}
+
+void
+request_refuse(uint32 slotno, uint64 sequence, int sqlstate,
+			   const char *message, const char *detail, const char *hint)
+{
+	answer_with_texts(slotno, sequence, ANSWER_REFUSED, sqlstate, message, detail, hint);
+}
+
+void
+request_put_off(uint32 slotno, uint64 sequence, int sqlstate,
+				const char *message, const char *detail, const char *hint)
+{
+	answer_with_texts(slotno, sequence, ANSWER_LATER, sqlstate, message, detail, hint);
 }
 
 void

@@ -28,11 +28,12 @@ typedef enum AnswerKind
 {
 	ANSWER_OUTCOME,				/* a write was applied: op, index, data */
 	ANSWER_REFUSED,				/* error: sqlstate, data holds its texts */
+	ANSWER_LATER,				/* the same, but asking again may help */
 	ANSWER_INDEX				/* a read index, or the index of a change */
 } AnswerKind;
 
 /*
- * data is the jsonb of an OUTCOME (may be absent), or of REFUSED message,
+ * data is the jsonb of an OUTCOME (may be absent), or of REFUSED and LATER message,
  * detail and hint, each with its NUL, detail and hint empty if absent.
  */
 typedef struct Answer
@@ -52,6 +53,13 @@ typedef struct AdmitRequest
 	char		conninfo[STORE_CONNINFO_SIZE];
 } AdmitRequest;
 
+/* INBOX_REMOVE, INBOX_TRANSFER: which member; TRANSFER: empty for any. */
+typedef struct MemberRequest
+{
+	uint64		since_ms;		/* when it was first asked, by worker_now_ms() */
+	char		name[STORE_NAME_SIZE];
+} MemberRequest;
+
 /* INBOX_ADOPT: take on a new identity, as a member of another cluster. */
 typedef struct AdoptRequest
 {
@@ -69,12 +77,14 @@ extern void request_shmem_init(void);
  * request_begin() makes the id under which the next request_call() will be
  * known, for commands that carry it.  request_call() sends it and sleeps for
  * the answer, at most store.request_timeout.  Raises RS503 if the request
- * certainly did not happen, RS500 if it may have (only for kind INBOX_WRITE
- * and INBOX_ADMIT), the refusal if it was refused.
+ * certainly did not happen, RS500 if it may have (only for changes: of an object
+ * or of the membership), the refusal if it was refused.  An answer of kind LATER is
+ * returned, and request_raise() makes an error of it.
  */
 extern void request_begin(RequestId *id);
 extern void request_call(InboxKind kind, const RequestId *id,
 						 const char *data, Size length, Answer *answer);
+extern void request_raise(const Answer *answer) pg_attribute_noreturn();
 
 /*
  * Sleep until this node has applied index.  timeout_ms < 0: no limit.  False
@@ -95,6 +105,8 @@ extern bool request_is_waiting(uint32 slot, uint64 sequence);
 extern void request_answer(uint32 slot, uint64 sequence, const Answer *answer);
 extern void request_refuse(uint32 slot, uint64 sequence, int sqlstate,
 						   const char *message, const char *detail, const char *hint);
+extern void request_put_off(uint32 slot, uint64 sequence, int sqlstate,
+							const char *message, const char *detail, const char *hint);
 
 /* The apply worker: wake those who sleep in request_wait_applied(). */
 extern void request_wake_applied(uint64 applied);

@@ -144,6 +144,8 @@ status_publish(const NodeStatus *node)
 	strlcpy(to->name, node->name, sizeof(to->name));
 	to->state = node->state;
 	to->learner = node->learner;
+	to->removed = node->removed;
+	to->next_id = node->next_id;
 	to->term = node->term;
 	to->leader = node->leader;
 	strlcpy(to->last_leader, node->last_leader, sizeof(to->last_leader));
@@ -158,6 +160,8 @@ status_set_stopped(void)
 {
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	shared->node.running = false;
+	shared->node.removed = false;
+	shared->node.next_id = 0;
 	shared->node.n_members = 0;
 	shared->node.leader = 0;
 	LWLockRelease(shared->lock);
@@ -212,6 +216,30 @@ status_is_addressee(const pg_uuid_t *cluster_id, uint64 node_id)
 		memcmp(&shared->node.cluster_id, cluster_id, sizeof(pg_uuid_t)) == 0;
 	LWLockRelease(shared->lock);
 	return result;
+}
+
+bool
+status_is_former(uint64 node_id)
+{
+	bool		former;
+
+	LWLockAcquire(shared->lock, LW_SHARED);
+	former = shared->node.running && node_id < shared->node.next_id;
+	for (uint32 i = 0; former && i < shared->node.n_members; i++)
+		former = (shared->node.members[i].member.id != node_id);
+	LWLockRelease(shared->lock);
+	return former;
+}
+
+bool
+status_is_removed(void)
+{
+	bool		removed;
+
+	LWLockAcquire(shared->lock, LW_SHARED);
+	removed = shared->node.running && shared->node.removed;
+	LWLockRelease(shared->lock);
+	return removed;
 }
 
 void

@@ -33,6 +33,7 @@ typedef struct MemberStatus
 {
 	Member		member;
 	uint64		match_index;	/* leader only, else 0 */
+	bool		copying;		/* leader only: it fetches a copy */
 	TimestampTz last_contact;	/* leader only; 0: none */
 	bool		connected;		/* our link to it */
 	uint64		queued_bytes;
@@ -47,6 +48,7 @@ typedef struct NodeStatus
 	char		name[STORE_NAME_SIZE];
 	enum raft_state state;
 	bool		learner;
+	bool		removed;		/* for good: this node is no member any more */
 	uint64		term;
 	uint64		leader;			/* 0: nobody known */
 	char		last_leader[STORE_NAME_SIZE];	/* the last one known */
@@ -54,6 +56,7 @@ typedef struct NodeStatus
 	char		problem[256];	/* of the raft worker; empty: none */
 	char		apply_problem[256]; /* of the apply worker */
 	char		notify_problem[256];	/* of the notify worker */
+	uint64		next_id;		/* of the membership; 0: not committed */
 	uint32		n_members;
 	MemberStatus members[RAFT_MAX_MEMBERS];
 } NodeStatus;
@@ -130,6 +133,14 @@ extern bool status_is_leader(void);
 
 /* Is this node that member of that cluster? */
 extern bool status_is_addressee(const pg_uuid_t *cluster_id, uint64 node_id);
+
+/*
+ * Was that a member that has been removed, as a committed membership says?
+ */
+extern bool status_is_former(uint64 node_id);
+
+/* Has this node itself been removed from its cluster? */
+extern bool status_is_removed(void);
 
 /* Just what a waiting backend needs for an error message. */
 extern void status_read_leader(char *last_leader, bool *known, uint64 *node_id);

@@ -31,6 +31,7 @@
  * Our own class of SQLSTATE, "RS", is named after the HTTP status that an API
  * server would answer with.
  */
+#define ERRCODE_STORE_REMOVED		MAKE_SQLSTATE('R','S','4','0','3')
 #define ERRCODE_STORE_NOT_FOUND		MAKE_SQLSTATE('R','S','4','0','4')
 #define ERRCODE_STORE_GONE			MAKE_SQLSTATE('R','S','4','1','0')
 #define ERRCODE_STORE_UNKNOWN		MAKE_SQLSTATE('R','S','5','0','0')

@@ -44,6 +44,7 @@
 #include "catalog/namespace.h"
 #include "compat.h"
 #include "executor/executor.h"
+#include "storage/bufmgr.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -68,6 +69,9 @@ struct TableWriter
 
 	/* find: a scan of the index it was last used with, or NULL */
 	TupleTableSlot *found;
+	ItemPointerData root;		/* where the index said that "found" is */
+	IndexFetchTableData *fetch; /* NULL until needed */
+	BlockNumber n_blocks;		/* when "fetch" was made */
 	IndexScanDesc scan;
 	ScanKeyData keys[INDEX_MAX_KEYS];	/* without arguments */
 };
@@ -133,6 +137,7 @@ table_writer_open(Oid table, LOCKMODE lockmode)
 	writer->n_bytes = 0;
 	writer->changed = NULL;
 	writer->found = NULL;
+	writer->fetch = NULL;
 	writer->scan = NULL;
 
 	InitResultRelInfo(writer->info, rel, 0, NULL, 0);
@@ -151,6 +156,8 @@ table_writer_close(TableWriter *writer)
 	table_writer_flush(writer);
 	if (writer->scan != NULL)
 		index_endscan(writer->scan);
+	if (writer->fetch != NULL)
+		table_index_fetch_end(writer->fetch);
 	ExecCloseIndices(writer->info);
 	ExecResetTupleTable(estate->es_tupleTable, false);
 	FreeExecutorState(estate);
@@ -242,7 +249,7 @@ table_writer_flush(TableWriter *writer)
 	writer->n_bytes = 0;
 }
 
-void
+bool
 table_writer_update(TableWriter *writer, ItemPointer tid,
 					Datum *values, bool *isnull)
 {
@@ -264,6 +271,7 @@ table_writer_update(TableWriter *writer, ItemPointer tid,
 	MemoryContextSwitchTo(oldcontext);
 	ResetPerTupleExprContext(estate);
 	ExecClearTuple(writer->changed);
+	return update_indexes == TU_None;
 }
 
 void
@@ -329,11 +337,21 @@ begin_scan(TableWriter *writer, Relation index)
 							   get_opcode(equal), (Datum) 0);
 	}
 
-	if (writer->found == NULL)
-		writer->found = table_slot_create(writer->rel,
-										  &writer->estate->es_tupleTable);
 	writer->scan = index_beginscan(writer->rel, index, SnapshotSelf, NULL,
 								   n_keys, 0);
+}
+
+/*
+ * Empty the slot for the row to find.  That also lets go of the page of the
+ * last one: while it is pinned twice, nothing can prune it, and HOT updates
+ * would run out of room.
+ */
+static void
+clear_found(TableWriter *writer)
+{
+	if (writer->found == NULL)
+		writer->found = make_slot(writer);
+	ExecClearTuple(writer->found);
 }
 
 TupleTableSlot *
@@ -342,9 +360,11 @@ table_writer_find(TableWriter *writer, Relation index, Datum *keys, bool *isnull
 	ScanKeyData arguments[INDEX_MAX_KEYS];
 	int			n_keys = IndexRelationGetNumberOfKeyAttributes(index);
 	MemoryContext oldcontext;
-	bool		found;
+	ItemPointer tid;
+	bool		found = false;
 
 	table_writer_flush(writer);
+	clear_found(writer);
 
 	/*
 	 * The scan is kept because making one costs as much as a lookup.  It
@@ -373,13 +393,42 @@ table_writer_find(TableWriter *writer, Relation index, Datum *keys, bool *isnull
 		}
 	}
 
-	/*
-	 * Let go of the page of the last row first: while it is pinned twice, the
-	 * scan cannot prune it, and HOT updates would run out of room.
-	 */
-	ExecClearTuple(writer->found);
+	/* What the index says is overwritten by where in the chain the row is. */
 	index_rescan(writer->scan, arguments, n_keys, NULL, 0);
-	found = index_getnext_slot(writer->scan, ForwardScanDirection, writer->found);
+	while (!found && (tid = index_getnext_tid(writer->scan, ForwardScanDirection)) != NULL)
+	{
+		writer->root = *tid;
+		found = index_fetch_heap(writer->scan, writer->found);
+	}
+	MemoryContextSwitchTo(oldcontext);
+	return found ? writer->found : NULL;
+}
+
+ItemPointerData
+table_writer_found_at(TableWriter *writer)
+{
+	return writer->root;
+}
+
+TupleTableSlot *
+table_writer_fetch(TableWriter *writer, ItemPointerData root)
+{
+	MemoryContext oldcontext;
+	bool		again = false;
+	bool		found;
+
+	table_writer_flush(writer);
+	clear_found(writer);
+	oldcontext = MemoryContextSwitchTo(writer->estate->es_query_cxt);
+	if (writer->fetch == NULL)
+	{
+		writer->fetch = table_index_fetch_begin(writer->rel);
+		writer->n_blocks = RelationGetNumberOfBlocks(writer->rel);
+	}
+	writer->root = root;
+	found = ItemPointerGetBlockNumber(&root) < writer->n_blocks &&
+		table_index_fetch_tuple(writer->fetch, &root, SnapshotSelf, writer->found,
+								&again, NULL);
 	MemoryContextSwitchTo(oldcontext);
 	return found ? writer->found : NULL;
 }

@@ -61,8 +61,12 @@ extern void table_writer_insert(TableWriter *writer, Datum *values, bool *isnull
 /* Insert what was gathered. */
 extern void table_writer_flush(TableWriter *writer);
 
-/* Replace a whole row.  The values may point into the slot it was found in. */
-extern void table_writer_update(TableWriter *writer, ItemPointer tid,
+/*
+ * Replace a whole row.  The values may point into the slot it was found in.
+ * Returns whether the indexes were left alone (a HOT update), so that the row
+ * is still found at the same place.
+ */
+extern bool table_writer_update(TableWriter *writer, ItemPointer tid,
 								Datum *values, bool *isnull);
 
 extern void table_writer_delete(TableWriter *writer, ItemPointer tid);
@@ -78,5 +82,19 @@ extern Relation table_writer_primary_key(TableWriter *writer);
  */
 extern TupleTableSlot *table_writer_find(TableWriter *writer, Relation index,
 										 Datum *keys, bool *isnull);
+
+/*
+ * Where the index said that the row is which was just found: for heap tables,
+ * the root of its chain of HOT updates.
+ */
+extern ItemPointerData table_writer_found_at(TableWriter *writer);
+
+/*
+ * The row at such a place, as an earlier transaction got to know it, without
+ * asking the index.  Any row may be there by now, or none: the caller looks at
+ * its key, and what has the key of a unique index is the row that
+ * table_writer_find() would find.
+ */
+extern TupleTableSlot *table_writer_fetch(TableWriter *writer, ItemPointerData root);
 
 #endif							/* STORE_TABLE_H */

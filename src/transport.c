@@ -165,6 +165,35 @@ transport_remove_peer(Transport *transport, uint64 id)
 	link_destroy(link);
 }
 
+uint64
+transport_next_peer(Transport *transport, uint64 id)
+{
+	uint64		next = 0;
+	ListCell   *lc;
+
+	foreach(lc, transport->links)
+	{
+		uint64		peer = link_peer_id((Link *) lfirst(lc));
+
+		if (peer > id && (next == 0 || peer < next))
+			next = peer;
+	}
+	return next;
+}
+
+bool
+transport_is_expelled(Transport *transport)
+{
+	ListCell   *lc;
+
+	foreach(lc, transport->links)
+	{
+		if (link_is_expelled((Link *) lfirst(lc)))
+			return true;
+	}
+	return false;
+}
+
 void
 transport_heard_from(Transport *transport, uint64 id)
 {

@@ -49,6 +49,12 @@ extern void transport_destroy(Transport *transport);
 extern void transport_set_peer(Transport *transport, uint64 id, const char *conninfo);
 extern void transport_remove_peer(Transport *transport, uint64 id);
 
+/* The peer after "id" in ascending order of ids (0: the first), or 0. */
+extern uint64 transport_next_peer(Transport *transport, uint64 id);
+
+/* Has any peer said that this node is no member of its cluster any more? */
+extern bool transport_is_expelled(Transport *transport);
+
 /*
  * A message from the member arrived, so it is up: do not wait out a long pause
  * before calling it again.

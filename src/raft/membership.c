@@ -199,7 +199,7 @@ raft_promotable(const struct raft *node)
 /* How a proposed configuration differs from the one in force. */
 struct change
 {
-	uint32_t	n_members;		/* how many members differ; must be one */
+	uint32_t	n_members;		/* how many members differ; at most one */
 	uint32_t	slot;			/* its slot in the longer of the two */
 	bool		joins;
 	bool		leaves;
@@ -243,16 +243,18 @@ compare(const struct raft_config *old, const struct raft_config *new)
 }
 
 /*
- * Whether the leader may propose this change.  Who joins does so as a learner,
- * and becomes a voter when it has caught up (Thesis 4.2.1): an empty voter
- * would make majorities larger without being able to join one.
+ * Whether the leader may propose this change.  None at all is one, too: what
+ * the shell keeps with the members, such as an address, has changed.  Who joins
+ * does so as a learner, and becomes a voter when it has caught up (Thesis
+ * 4.2.1): an empty voter would make majorities larger without being able to
+ * join one.
  */
 static bool
 is_legal(const struct raft *node, const struct raft_config *config,
 		 const struct change *change)
 {
 	if (change->n_members != 1)
-		return false;
+		return change->n_members == 0;
 	if (change->joins)
 		return config->members[change->slot].role == RAFT_LEARNER;
 	if (change->leaves || config->members[change->slot].role == RAFT_LEARNER)

@@ -299,8 +299,8 @@ enum raft_status
 	RAFT_NOT_READY,				/* no entry of this term has committed yet */
 	RAFT_IN_PROGRESS,			/* another change or transfer is under way */
 	RAFT_INVALID,				/* an unknown or unfit member, or not a legal
-								 * change of configuration: one member at a
-								 * time; who joins is a learner until it has
+								 * change of configuration: at most one member
+								 * at a time; who joins is a learner until it has
 								 * caught up (see promotable) */
 	RAFT_STALE,					/* the event is of the past: ignored */
 	RAFT_BROKEN					/* an invariant does not hold: see violation */

@@ -58,6 +58,9 @@ fuzz_one(const char *data, Size length)
 	initStringInfo(&again);
 	if (header.kind == MESSAGE_RAFT)
 		message_encode_raft(&again, &header.cluster_id, &message.raft, message.entries);
+	else if (header.kind == MESSAGE_HELLO)
+		message_encode_hello(&again, &header.cluster_id, header.from, header.to,
+							 message.conninfo);
 	else
 		message_encode_forward(&again, &header.cluster_id, header.from, header.to,
 							   message.term, message.entries, message.n_entries);

@@ -58,6 +58,11 @@ random_message(StringInfo buf)
 		message_encode_raft(buf, &cluster_id, &raft, raft_entries);
 		return;
 	}
+	if (below(4) == 0)
+	{
+		message_encode_hello(buf, &cluster_id, 1, 2, random_string(1, 100));
+		return;
+	}
 	for (i = 0; i < n_entries; i++)
 		random_entry(&entries[i], false);
 	message_encode_forward(buf, &cluster_id, 1, 2, 3, entries, n_entries);

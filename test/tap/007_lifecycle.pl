@@ -194,6 +194,46 @@ ok($bare->poll_query_until('later', 'SELECT store.barrier() > 0'),
 	'a database created later becomes a store');
 
 #
+# The database itself: not while there is a store in it; without one, the
+# workers that wait there are no hindrance.
+#
+is_refused($bare, 'postgres', 'DROP DATABASE later',
+	qr/ERROR:  55006: .*holds the store.*HINT:.*store\.leave\(\)/s, 'DROP DATABASE of a store');
+is_refused($bare, 'postgres', 'ALTER DATABASE later RENAME TO never',
+	qr/ERROR:  55006: .*holds the store.*HINT:.*store\.database/s,
+		'ALTER DATABASE RENAME of a store');
+is( $bare->safe_psql('later', put('kept')), 'Created', 'it is there and works');
+
+# Renamed the way the hint says.
+$bare->append_conf('postgresql.conf', "store.database = 'renamed'\n");
+$bare->restart;
+my ($state, $error) = (
+	$bare->psql('later', "\\set VERBOSITY verbose\n" . put('lost')))[0, 2];
+isnt($state, 0, 'a database that is not the store of this server refuses writes');
+like($error, qr/ERROR:  55000: cannot call .* in database "later".*HINT:.*store\.database/s,
+	'and says where it is');
+is($bare->safe_psql('later', 'SELECT count(*) FROM store.resources'), '1',
+	'what is in it can be read');
+is_prompt($bare, 'ALTER DATABASE later RENAME TO renamed', 'the database is renamed');
+ok($bare->poll_query_until('renamed', 'SELECT store.barrier() > 0'), 'and is the store again');
+is( $bare->safe_psql('renamed', put('kept')), 'Unchanged', 'with what it had');
+
+is_prompt($bare, 'DROP DATABASE renamed WITH (FORCE)', 'DROP DATABASE WITH (FORCE) means it');
+$bare->safe_psql('postgres', 'CREATE DATABASE renamed');
+ok( $bare->poll_query_until('renamed', q{
+		SELECT count(*) = 3 FROM pg_stat_activity WHERE datname = 'renamed'
+		AND backend_type LIKE 'store %'}),
+	'workers wait in a database of that name');
+is_prompt($bare, 'ALTER DATABASE renamed RENAME TO spare',
+	'which can be renamed before it is a store');
+is_prompt($bare, 'ALTER DATABASE spare RENAME TO renamed', 'and back');
+$bare->safe_psql('renamed', 'CREATE EXTENSION store');
+is( $bare->safe_psql('renamed', "SET store.request_timeout = '60s'; " . put('kept')),
+	'Created', 'a new store begins empty');
+$bare->safe_psql('renamed', 'DROP EXTENSION store');
+is_prompt($bare, 'DROP DATABASE renamed', 'without a store it can be dropped');
+
+#
 # In a cluster.
 #
 my $cluster = StoreCluster->new;

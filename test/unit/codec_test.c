@@ -110,6 +110,9 @@ recode_message(const char *data, Size length, StringInfo again)
 
 		if (header->kind == MESSAGE_RAFT)
 			message_encode_raft(again, &header->cluster_id, &message.raft, message.entries);
+		else if (header->kind == MESSAGE_HELLO)
+			message_encode_hello(again, &header->cluster_id, header->from, header->to,
+								 message.conninfo);
 		else
 			message_encode_forward(again, &header->cluster_id, header->from, header->to,
 								   message.term, message.entries, message.n_entries);
@@ -304,6 +307,24 @@ test_membership(void)
 		CHECK(!membership_add(&membership, &member));
 		CHECK(membership_find(&membership, 5000) == NULL);
 	}
+	if (membership.n_members > 0)
+	{
+		Member		gone = membership.members[below(membership.n_members)];
+		uint32		n_members = membership.n_members;
+
+		CHECK(!membership_is_former(&membership, gone.id));
+		CHECK(membership_remove(&membership, gone.id));
+		CHECK(!membership_remove(&membership, gone.id));
+		CHECK(membership.n_members == n_members - 1);
+		CHECK(membership.n_removed <= MEMBERSHIP_MAX_REMOVED);
+		CHECK(membership_was_removed(&membership, gone.name));
+		CHECK(membership_is_former(&membership, gone.id));
+		CHECK(!membership_is_former(&membership, membership.next_id));
+		resetStringInfo(&buf);
+		membership_encode(&buf, &membership);
+		CHECK(membership_decode(buf.data, buf.len, &decoded) == NULL);
+		CHECK(memcmp(&membership, &decoded, sizeof(membership)) == 0);
+	}
 	if (membership.n_members > 1)
 	{
 		strcpy(membership.members[0].name, membership.members[1].name);
@@ -385,6 +406,26 @@ test_forward(void)
 }
 
 static void
+test_hello(void)
+{
+	StringInfoData buf;
+	pg_uuid_t	cluster_id;
+	char		conninfo[STORE_CONNINFO_SIZE];
+	Message		message;
+
+	initStringInfo(&buf);
+	memset(cluster_id.data, 7, UUID_LEN);
+	strcpy(conninfo, random_string(1, STORE_CONNINFO_SIZE - 1));
+	message_encode_hello(&buf, &cluster_id, 1, 2, conninfo);
+	CHECK(message_decode(buf.data, buf.len, &message) == NULL);
+	CHECK(message.header.kind == MESSAGE_HELLO && strcmp(message.conninfo, conninfo) == 0);
+	abuse(recode_message, &buf);
+
+	resetStringInfo(&buf);
+	CHECK_ERROR(message_encode_hello(&buf, &cluster_id, 1, 2, ""));
+}
+
+static void
 test_jsonb(void)
 {
 	StringInfoData buf;
@@ -446,6 +487,7 @@ main(int argc, char **argv)
 			test_raft_message();
 		}
 		test_forward();
+		test_hello();
 		test_jsonb();
 		test_noise();
 	}
