@@ -263,8 +263,10 @@ move_leadership(Random *random)
 		ask(leader, "SELECT count(*) FROM pg_proc WHERE proname = 'transfer_leadership'"
 			" AND pronamespace = 'store'::regnamespace") > 0)
 	{
-		(void) ask(leader, "SELECT 1 FROM store.transfer_leadership()");
-		return true;
+		bool		done = ask(leader, "SELECT 1 FROM store.transfer_leadership()") == 1;
+
+		(void) find_leader();
+		return done;
 	}
 	worker = worker_pid(leader, "raft");
 	if (worker <= 1 || kill(worker, SIGSTOP) != 0)
