@@ -19,7 +19,7 @@ my $rate = $ENV{WATCH_RATE} || 60;
 
 # When a node is down, its clients go to the others.
 my $cluster = StoreCluster->new(
-	conf => "max_connections = 250\n"
+	conf => "max_connections = 250\nrestart_after_crash = on\n"
 	  . "store.history_retention = '1d'\nstore.history_size = '8GB'\n");
 my @nodes = map { $_->data_dir . '=' . $_->connstr('postgres') . ' user=postgres' } $cluster->nodes;
 my $bindir = $cluster->{nodes}[0]->config_data('--bindir');

@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 /* Until then, all watchers should have arrived when all is quiet. */
-#define DRAIN_LIMIT_MS	180000
+#define DRAIN_LIMIT_MS	60000
 
 #define N_STREAMS		(N_WATCHERS + N_LISTENERS)
 
