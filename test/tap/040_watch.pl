@@ -61,7 +61,8 @@ sub answer
 {
 	my ($session) = @_;
 
-	StoreCluster::poll('the answer of a watch', sub { return is_done($session) });
+	StoreCluster::poll('the answer of a watch', sub { return is_done($session) })
+	  or die 'a watch does not come to an end';
 	$session->{run}->kill_kill;
 	return ($session->{err}) if $session->{err} ne '';
 	return grep { $_ ne 'done' } split /\n/, $session->{out};
