@@ -12,6 +12,11 @@
  * everybody else is, so it is one that cannot read: it is in a transaction, the
  * oldest of these, or its client does not take what is sent to it.
  *
+ * Others may fill what the store leaves.  Then the notify worker's COMMIT fails
+ * as theirs does, after part of what it had to say may have gone into the queue;
+ * listeners pass over that, because its transaction did not commit.  The worker
+ * is started again, has its position from before, and says all of it.
+ *
  * Copyright (c) 2026, store contributors
  *
  *-------------------------------------------------------------------------
@@ -83,7 +88,7 @@ report(double usage)
 	worker_begin("looking for the process that fills the notification queue");
 	problem = psprintf("notifications wait: the server's queue is %.3g%% full; %s",
 					   usage * 100, blame());
-	status_set_problem(WORKER_NOTIFY, problem);
+	status_set_queue_problem(problem);
 	worker_commit();
 }
 
@@ -115,6 +120,6 @@ notify_queue_delay(void)
 	}
 	unseen_bytes = 0;
 	next_look_ms = 0;
-	status_set_problem(WORKER_NOTIFY, NULL);
+	status_set_queue_problem(NULL);
 	return 0;
 }

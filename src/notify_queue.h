@@ -23,7 +23,8 @@ extern void notify_queue_added(Size n_bytes);
 
 /*
  * 0 if there is room for more, else how long to wait before asking again, in
- * milliseconds.  Sets and clears the problem in store.status.
+ * milliseconds.  Sets and clears the
+ * problem of the queue in store.status.
  */
 extern long notify_queue_delay(void);
 

@@ -411,6 +411,7 @@ publish_batch(void)
 	if (worker.notified >= last_event)
 	{
 		status_set_problem(WORKER_NOTIFY, NULL);
+		status_set_queue_problem(NULL);
 		return -1;
 	}
 	delay = notify_queue_delay();

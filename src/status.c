@@ -168,32 +168,46 @@ status_set_stopped(void)
 	LWLockRelease(shared->lock);
 }
 
-void
-status_set_problem(WorkerKind kind, const char *problem)
+/* NULL is no problem. */
+static void
+set_problem(char *to, Size size, const char *problem)
 {
-	char	   *to;
-
-	switch (kind)
-	{
-		case WORKER_APPLY:
-			to = shared->node.apply_problem;
-			break;
-		case WORKER_NOTIFY:
-			to = shared->node.notify_problem;
-			break;
-		default:
-			to = shared->node.problem;
-			break;
-	}
 	if (problem == NULL)
 		problem = "";
 
 	/* Each has one writer, so a look without the lock is safe. */
-	if (strncmp(to, problem, sizeof(shared->node.problem) - 1) == 0)
+	if (strncmp(to, problem, size - 1) == 0)
 		return;
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
-	strlcpy(to, problem, sizeof(shared->node.problem));
+	strlcpy(to, problem, size);
 	LWLockRelease(shared->lock);
+}
+
+void
+status_set_problem(WorkerKind kind, const char *problem)
+{
+	NodeStatus *node = &shared->node;
+
+	switch (kind)
+	{
+		case WORKER_APPLY:
+			set_problem(node->apply_problem, sizeof(node->apply_problem), problem);
+			break;
+		case WORKER_NOTIFY:
+			set_problem(node->notify_problem, sizeof(node->notify_problem), problem);
+			break;
+		default:
+			set_problem(node->problem, sizeof(node->problem), problem);
+			break;
+	}
+}
+
+void
+status_set_queue_problem(const char *problem)
+{
+	NodeStatus *node = &shared->node;
+
+	set_problem(node->queue_problem, sizeof(node->queue_problem), problem);
 }
 
 void

@@ -57,6 +57,7 @@ typedef struct NodeStatus
 	char		problem[256];	/* of the raft worker; empty: none */
 	char		apply_problem[256]; /* of the apply worker */
 	char		notify_problem[256];	/* of the notify worker */
+	char		queue_problem[256]; /* of the notification queue; notify worker */
 	uint64		next_id;		/* of the membership; 0: not committed */
 	uint32		n_members;
 	MemberStatus members[RAFT_MAX_MEMBERS];
@@ -125,6 +126,13 @@ extern void status_set_stopped(void);
 
 /* NULL or empty: no problem (any more). */
 extern void status_set_problem(WorkerKind kind, const char *problem);
+
+/*
+ * The same for what keeps the notify worker from publishing.  It stands beside
+ * the worker's own problem: a server where publishing fails may have a full
+ * queue, too.
+ */
+extern void status_set_queue_problem(const char *problem);
 
 /* A copy; n_members entries of members are filled. */
 extern void status_read(NodeStatus *node);

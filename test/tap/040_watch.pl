@@ -61,7 +61,8 @@ sub answer
 {
 	my ($session) = @_;
 
-	StoreCluster::poll('the answer of a watch', sub { return is_done($session) });
+	StoreCluster::poll('the answer of a watch', sub { return is_done($session) })
+	  or die 'a watch does not come to an end';
 	$session->{run}->kill_kill;
 	return ($session->{err}) if $session->{err} ne '';
 	return grep { $_ ne 'done' } split /\n/, $session->{out};
@@ -83,9 +84,11 @@ sub watch
 	return split /\n/, $node->safe_psql('postgres', "$ROWS $call AS w");
 }
 
-# The first change that matches ends the wait, wherever it was made.
+# The first change that matches ends the wait, wherever it was made.  Before it
+# waits, the watcher has read what does not match.
 my $start = put($leader, 'Pod', 'first', 'a', 0);
-$follower->safe_psql('postgres', "SELECT store.wait_for($start)");
+my $read = put($leader, 'Secret', 'first', 'b', 0);
+$follower->safe_psql('postgres', "SELECT store.wait_for($read)");
 my $session = start_watch($follower, "store.watch($start, 'Pod', 'b', timeout => '1 hour')");
 is(wait_until_asleep($follower, $session), 'none 0',
 	'a watcher that sleeps holds neither a snapshot nor a lock');

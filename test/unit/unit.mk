@@ -1,6 +1,7 @@
 # test/unit/unit.mk
 #
-# Unit tests of what needs no server: the codecs, and the versions of the rules.
+# Unit tests of what needs no server: the codecs, the versions of the rules, and
+# what a watcher is told.
 # Included by the top-level Makefile.  "make unit-test SEED=n" replays a run.
 
 UNIT_CC ?= $(CC)
@@ -9,12 +10,15 @@ UNIT_STORE = src/command.c src/detail.c src/fields.c src/object.c
 UNIT_SOURCES_codec = $(UNIT_STORE) src/membership.c src/message.c src/jsonb_bytes.c
 UNIT_SOURCES_rules = $(UNIT_STORE) src/json_patch.c src/patch.c src/rules.c \
 	test/unit/rules_server.c test/fuzz/jsonb_server.c
-UNIT_TESTS = test/unit/codec_test test/unit/rules_test
+UNIT_SOURCES_watch_filter = src/detail.c src/fields.c src/selector.c src/watch_filter.c \
+	test/unit/rules_server.c test/fuzz/jsonb_server.c
+UNIT_TESTS = test/unit/codec_test test/unit/rules_test test/unit/watch_filter_test
 
 # What the sources use of the server beyond libpgcommon is either stubbed or in
 # functions that the test does not call, which --gc-sections drops.
 test/unit/codec_test: test/unit/codec_test.c $(UNIT_SOURCES_codec)
 test/unit/rules_test: test/unit/rules_test.c $(UNIT_SOURCES_rules)
+test/unit/watch_filter_test: test/unit/watch_filter_test.c $(UNIT_SOURCES_watch_filter)
 $(UNIT_TESTS): $(wildcard src/*.h test/unit/*.h test/fuzz/*.h)
 	$(UNIT_CC) -std=gnu11 -g -O1 -Wall -Wno-ignored-attributes $(UNIT_SANITIZE) \
 		-ffunction-sections -fdata-sections -Wl,--gc-sections \
@@ -27,6 +31,7 @@ $(UNIT_TESTS): $(wildcard src/*.h test/unit/*.h test/fuzz/*.h)
 unit-test: $(UNIT_TESTS)
 	ASAN_OPTIONS=detect_leaks=0 test/unit/codec_test $(SEED)
 	ASAN_OPTIONS=detect_leaks=0 test/unit/rules_test
+	ASAN_OPTIONS=detect_leaks=0 test/unit/watch_filter_test
 
 unit-clean:
 	rm -f $(UNIT_TESTS)
