@@ -62,7 +62,8 @@ problem(const NodeStatus *node)
 		node->problem,
 		node->running ? "" : "the raft worker is not running",
 		node->apply_problem,
-		node->notify_problem
+		node->notify_problem,
+		node->snapshot_problem
 	};
 	StringInfoData text;
 

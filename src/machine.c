@@ -252,6 +252,15 @@ machine_forget_applied(void)
 	floor_index = 0;
 }
 
+/* The newest position counts, so those of the old state may stay. */
+void
+machine_move_to(uint64 index, uint64 floor)
+{
+	(void) machine_open();
+	floor_index = floor;
+	mark_applied(index);
+}
+
 /* ------------------------------------------------------------------------
  * Rows
  * ------------------------------------------------------------------------

@@ -31,6 +31,7 @@
 #include "request.h"
 #include "retention.h"
 #include "roster.h"
+#include "snapshot.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "transport.h"
@@ -54,6 +55,15 @@
 #define SLOW_WRITES			3
 #define HAND_OVER_TIMEOUTS	10
 
+/* A leader that says for so many heartbeats that we need a copy means it. */
+#define SNAPSHOT_BEATS	3
+
+/*
+ * While a copy is being sent, the log that follows it is kept until the
+ * current segment has so many times its size.
+ */
+#define HELD_SEGMENTS	4
+
 /* How often the log is looked at for segments to empty. */
 #define COMPACT_MS		1000
 
@@ -73,6 +83,8 @@ static struct
 	uint64		applied_term;	/* what pending_sweep() was told */
 	uint64		published_ms;
 	uint64		compacted_ms;
+	uint64		membership_index;	/* of the published one */
+	bool		membership_known;
 	uint64		hand_over_ms;	/* not before */
 	int			n_slow_writes;	/* in a row */
 	bool		state_changed;	/* worth publishing at once */
@@ -94,6 +106,17 @@ new_event(enum raft_event_type type)
 	worker.event.now_ms = worker_now_ms();
 	worker.event.random = pg_prng_uint64(&pg_global_prng_state);
 	return &worker.event;
+}
+
+/* The leader says that it no longer has the log that we need. */
+static void
+heed_snapshot(void)
+{
+	const struct raft_message *message = &worker.event.u.received.message;
+
+	if (snapshot_want(worker.update.snapshot_from, message->prev_index,
+					  worker.event.now_ms, SNAPSHOT_BEATS * store_heartbeat_interval))
+		status_wake(WORKER_LAUNCHER);
 }
 
 /*
@@ -121,6 +144,8 @@ step(const LogEntry *entries)
 		entries += update->append_first - entries[0].index;
 	turn_absorb(update, entries);
 
+	if (update->snapshot_from != 0)
+		heed_snapshot();
 	if (update->promotable != 0)
 		worker.promotable = update->promotable;
 	if (update->lost_data != 0)
@@ -133,6 +158,17 @@ step(const LogEntry *entries)
 		update->leader != old_leader || update->term != old_term)
 		worker.state_changed = true;
 	return status;
+}
+
+/* While the log is on loan, it is not ours to touch. */
+static void
+await_log(void)
+{
+	while (snapshot_loan(NULL, NULL) == SNAPSHOT_LOAN_GRANTED)
+	{
+		worker_sleep(-1);
+		worker_check();
+	}
 }
 
 /* ------------------------------------------------------------------------
@@ -394,9 +430,6 @@ publish_problem(void)
 		status_set_problem(WORKER_RAFT, "fsync is off: a crash may lose what was acknowledged");
 	else if (!fullPageWrites)
 		status_set_problem(WORKER_RAFT, "full_page_writes is off: a crash may corrupt the store");
-	else if (worker.update.snapshot_from != 0)
-		status_set_problem(WORKER_RAFT,
-						   "the log this node needs is gone from its cluster, and copying is not part of this version: remove the node and let it join anew");
 	else if (worker.update.leader == 0)
 		status_set_problem(WORKER_RAFT, "no leader is known");
 	else
@@ -434,6 +467,22 @@ publish(void)
 }
 
 /*
+ * The committed membership, for the copies that this node sends.
+ */
+static void
+publish_membership(void)
+{
+	uint64		index = raft_committed_config(&worker.node)->index;
+	const Membership *membership = roster_at(index);
+
+	if ((worker.membership_known && index == worker.membership_index) || membership == NULL)
+		return;
+	snapshot_publish_membership(index, membership);
+	worker.membership_index = index;
+	worker.membership_known = true;
+}
+
+/*
  * Progress is published every turn; the rest when it changed, or now and then,
  * and before the progress: whoever is told that a change of the membership is
  * committed must find it in the status.
@@ -445,6 +494,7 @@ publish_progress(void)
 
 	if (worker.state_changed || worker.now_ms - worker.published_ms >= PUBLISH_MS)
 		publish();
+	publish_membership();
 	pg_atomic_write_u64(&progress->last_index, turn_written());
 	if (committed > pg_atomic_read_u64(&progress->commit_index))
 	{
@@ -506,8 +556,23 @@ flush_turn(void)
 }
 
 /*
- * Empty log segments that no member needs.  All of the log is kept for as long
- * as there is room in the rotation, for members that join.
+ * Up to where the log may go: what is applied here, and what every member has.
+ * But a member that is away does not keep the log for ever.  When there is no
+ * room left in the rotation the oldest segment goes, needed or not; whoever
+ * needed it is brought up to date by a copy.
+ */
+static uint64
+compactable(void)
+{
+	uint64		needed = Min(worker.applied_index, raft_needed_index(&worker.node) - 1);
+	uint64		oldest = log_tables_overflow(snapshot_held_index() != 0 ? HELD_SEGMENTS : 1);
+
+	return Max(needed, Min(oldest, worker.applied_index));
+}
+
+/*
+ * Empty log segments.  All of the log is kept for as long as there is room in
+ * the rotation, for members that join or come back.
  */
 static void
 compact_log(void)
@@ -522,9 +587,7 @@ compact_log(void)
 		return;
 
 	worker_begin("emptying log segments");
-	base_index = log_tables_compact(Min(worker.applied_index,
-									  raft_needed_index(&worker.node) - 1),
-								  &base_term);
+	base_index = log_tables_compact(compactable(), &base_term);
 	worker_commit();
 	if (base_index != 0)
 	{
@@ -533,6 +596,25 @@ compact_log(void)
 		worker.event.u.position.term = base_term;
 		step(NULL);
 	}
+}
+
+/*
+ * The snapshot worker has a copy, and asks for the log in order to replace
+ * both.  Nothing is under way here that is not on disk.  If it succeeds, a new
+ * epoch begins and this process ends; if not, it goes on where it was.
+ */
+static void
+lend_log(void)
+{
+	uint64		index;
+	uint64		term;
+
+	if (snapshot_loan(&index, &term) != SNAPSHOT_LOAN_ASKED)
+		return;
+	snapshot_answer_loan(worker.update.state != RAFT_LEADER &&
+						 raft_wants_snapshot(&worker.node, index, term));
+	status_wake(WORKER_SNAPSHOT);
+	await_log();
 }
 
 static void
@@ -607,6 +689,7 @@ one_turn(void)
 	flush_turn();
 	publish_progress();
 	compact_log();
+	lend_log();
 	sleep_until_due();
 	MemoryContextReset(worker.turn_context);
 }
@@ -650,6 +733,7 @@ open_node(void)
 	MemoryContext oldcontext = CurrentMemoryContext;
 	uint64		applied_index;
 
+	await_log();
 	worker_begin("opening the log");
 	MemoryContextSwitchTo(oldcontext);
 	log_tables_open(contents);

@@ -176,6 +176,9 @@ status_set_problem(WorkerKind kind, const char *problem)
 		case WORKER_NOTIFY:
 			to = shared->node.notify_problem;
 			break;
+		case WORKER_SNAPSHOT:
+			to = shared->node.snapshot_problem;
+			break;
 		default:
 			to = shared->node.problem;
 			break;

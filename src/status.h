@@ -26,6 +26,7 @@ typedef enum WorkerKind
 	WORKER_RAFT,
 	WORKER_APPLY,
 	WORKER_NOTIFY,
+	WORKER_SNAPSHOT,
 	N_WORKERS
 } WorkerKind;
 
@@ -54,6 +55,7 @@ typedef struct NodeStatus
 	char		problem[256];	/* of the raft worker; empty: none */
 	char		apply_problem[256]; /* of the apply worker */
 	char		notify_problem[256];	/* of the notify worker */
+	char		snapshot_problem[256];	/* of the snapshot worker */
 	uint32		n_members;
 	MemberStatus members[RAFT_MAX_MEMBERS];
 } NodeStatus;

@@ -17,6 +17,9 @@
  *	machine.c		the state machine change the tables, and answers the slot.
  *	notify_worker.c	The notify worker tells those who listen.
  *
+ * A member that missed too much of the log takes another way, by copy, on which
+ * snapshot_worker.c leads.
+ *
  * Copyright (c) 2026, store contributors
  *
  *-------------------------------------------------------------------------
@@ -28,6 +31,7 @@
 #include "lifecycle.h"
 #include "miscadmin.h"
 #include "request.h"
+#include "snapshot.h"
 #include "status.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
@@ -50,7 +54,9 @@ request_shmem(void)
 	RequestAddinShmemSpace(status_shmem_size());
 	RequestAddinShmemSpace(inbox_shmem_size());
 	RequestAddinShmemSpace(request_shmem_size());
+	RequestAddinShmemSpace(snapshot_shmem_size());
 	status_request_locks();
+	snapshot_request_locks();
 }
 
 static void
@@ -63,6 +69,7 @@ startup_shmem(void)
 	status_shmem_init();
 	inbox_shmem_init();
 	request_shmem_init();
+	snapshot_shmem_init();
 	LWLockRelease(AddinShmemInitLock);
 }
 
