@@ -63,13 +63,13 @@ sub is_same_state
 
 my $n_written = 0;
 
-# Write until the log has lost everything up to an index.
+# Write until the log has lost the entry after an index.
 sub compact_log_past
 {
 	my ($node, $index) = @_;
 
 	return StoreCluster::poll(
-		"the log to begin after $index",
+		"the log to begin after entry $index + 1",
 		sub {
 			$n_written++;
 			$node->safe_psql('postgres', <<"SQL");
@@ -80,7 +80,7 @@ SELECT count(store.put(jsonb_build_object('apiVersion', 'v1', 'kind', 'ConfigMap
 	'data', jsonb_build_object('text', repeat(md5(i || '-$n_written'), 30)))))
 FROM generate_series(1, 150) AS i
 SQL
-			return $node->safe_psql('postgres', 'SELECT first_index FROM store.status') > $index;
+			return $node->safe_psql('postgres', 'SELECT first_index FROM store.status') > $index + 1;
 		});
 }
 
@@ -125,7 +125,7 @@ sub wait_for_copy
 
 my $cluster = StoreCluster->new(conf => $CONF);
 my @nodes = $cluster->nodes;
-my ($leader, $away, $other, $index, $writer, $before);
+my ($leader, $away, $other, $index, $base, $writer, $before);
 
 sub assign_roles
 {
@@ -169,8 +169,7 @@ is($away->safe_psql('postgres', q{SELECT store.get('Secret', 'old') IS NULL}),
 is(copies_received($away), 1, 'one copy was enough');
 is( $away->safe_psql('postgres', 'SELECT count(*) FROM store.progress_copy'),
 	'0', 'nothing is going on any more');
-is($away->safe_psql('postgres', 'SELECT problem IS NULL FROM store.status'),
-	't', 'nothing is wrong with it');
+unlike($cluster->status($away, 'problem'), qr/copy/, 'nothing is wrong with it');
 
 # It is a voter as good as any.
 $other->stop('immediate');
@@ -215,18 +214,7 @@ $cluster->wait_all_writable;
 # Stopped at each stage, and killed there.
 # ----------------------------------------------------------------------------
 
-# A copy that begins while something is locked.  Returns what to finish to let
-# it go on.
-sub hold
-{
-	my ($node, $statement) = @_;
-	my $session = $node->background_psql('postgres');
-
-	$session->query_safe("BEGIN; $statement");
-	return $session;
-}
-
-# Make a member need a copy, and leave it stopped.
+# Make a member need a copy, which it cannot know before somebody reaches it.
 sub send_away
 {
 	assign_roles();
@@ -235,102 +223,166 @@ sub send_away
 	$before = copies_received($away);
 	$away->stop('fast');
 	compact_log_past($leader, $index);
+	$base = $leader->safe_psql('postgres', 'SELECT first_index - 1 FROM store.status');
+	rename $away->data_dir . '/pg_hba.conf', $away->data_dir . '/pg_hba.conf.open' or die $!;
+	append_to_file($away->data_dir . '/pg_hba.conf', "local all all trust\n");
+	$away->start;
+	StoreCluster::poll('the old state',
+		sub { ($cluster->status($away, 'applied_index') // 0) >= $index });
 	return;
 }
 
-sub finish
+sub let_reach
 {
-	my ($name) = @_;
+	rename $away->data_dir . '/pg_hba.conf.open', $away->data_dir . '/pg_hba.conf' or die $!;
+	$away->reload;
+	return;
+}
 
-	wait_for_copy($away, $before);
-	$cluster->wait_all_writable;
-	is_same_state($name, $leader, $away);
-	is($away->safe_psql('postgres', 'SELECT count(*) FROM store.progress_copy'),
-		'0', "$name: no copy is left over");
+sub session
+{
+	my ($statement) = @_;
+	my $session = $away->background_psql('postgres');
+
+	$session->query_safe("BEGIN; $statement");
+	return $session;
+}
+
+# Stop the copy in a phase by a lock on the receiving node; returns the session
+# that holds it.
+sub stop_in_phase
+{
+	my ($phase) = @_;
+	my ($table, $first, $second);
+
+	if ($phase =~ /^replacing/)
+	{
+		$second = session(
+			$phase =~ /log/ ? 'LOCK TABLE store.raft_state IN SHARE MODE' :
+			  'SELECT count(*) FROM (SELECT FROM store.resources FOR UPDATE) AS r');
+		let_reach();
+		wait_for_phase($away, $phase);
+		return $second;
+	}
+
+	# The staging tables are emptied first: this waits for that, ...
+	$first = session('LOCK TABLE store.raft_copied_events IN ACCESS SHARE MODE;'
+		  . ' LOCK TABLE store.raft_copied_resources IN ACCESS SHARE MODE');
+	let_reach();
+	wait_for_phase($away, 'connecting');
+	return $first if $phase eq 'connecting';
+
+	# ... and this comes between that and the rows.
+	$table = $phase =~ /resources/ ? 'raft_copied_resources' : 'raft_copied_events';
+	$away->poll_query_until('postgres',
+		q{SELECT count(*) = 1 FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'})
+	  or die 'nobody waits';
+	$second = $away->background_psql('postgres');
+	$second->query_until(qr/begun/, "\\echo begun\nBEGIN; LOCK TABLE store.$table IN SHARE MODE;\n");
+	$away->poll_query_until('postgres',
+		qq{SELECT count(*) = 1 FROM pg_locks WHERE NOT granted AND mode = 'ShareLock'
+		AND relation = 'store.$table'::regclass})
+	  or die 'the second lock does not wait';
+	$first->quit;
+	wait_for_phase($away, $phase);
+	return $second;
+}
+
+# A session that is dead, or whose server is, has no words for its end.
+sub leave
+{
+	my ($session) = @_;
+
+	eval { $session->quit };
 	return;
 }
 
 my $OLD_STATE = q{SELECT count(*), max(resource_version) FROM store.resources};
 
-# Sending: while it reads the events there, this lock is in the way.
-for my $side ('the receiving server', 'the sending session', 'the snapshot worker')
+# The state from before the copy; the end of the old log may have been applied
+# since.  Says nothing once there was a copy.
+sub is_old
 {
-	my ($session, $old);
+	my ($old, $name) = @_;
+	my ($old_count, $old_index) = split /\|/, $old;
+	my ($count, $version) = split /\|/, $away->safe_psql('postgres', $OLD_STATE);
 
-	send_away();
-	$session = hold($leader, 'LOCK TABLE store.raft_log_0 IN ACCESS SHARE MODE;'
-		  . ' LOCK TABLE store.raft_resources IN ACCESS EXCLUSIVE MODE');
-	$away->start;
-	$old = $away->safe_psql('postgres', $OLD_STATE);
-	wait_for_phase($away, 'connecting');
-	is($away->safe_psql('postgres', $OLD_STATE), $old, "the old state is there meanwhile");
-	if ($side eq 'the receiving server')
-	{
+	ok( copies_received($away) > $before
+		  || ($count >= $old_count && $version >= $old_index && $version <= $base),
+		$name) or diag("$count objects up to $version, not $old up to at most $base");
+	return;
+}
+
+my %VICTIMS = (
+	'the receiving server' => sub {
 		$cluster->kill9($away);
 		$cluster->restart_killed($away);
-	}
-	elsif ($side eq 'the sending session')
-	{
-		ok( $leader->poll_query_until('postgres',
-				q{SELECT count(pg_terminate_backend(pid)) > 0 FROM pg_stat_activity
-				WHERE application_name LIKE 'store copy to %'}),
-			'the session is ended');
-		StoreCluster::poll(
-			'the failure to be seen',
-			sub { ($cluster->status($away, 'problem') // '') =~ /^copying the store|; copying the store/ });
-		pass('a failed attempt is a problem in store.status');
-	}
-	else
-	{
+	},
+	'the sending server' => sub { $cluster->kill9($leader) },
+	'the sending session' => sub {
+		$leader->poll_query_until('postgres',
+			q{SELECT count(pg_terminate_backend(pid)) > 0 FROM pg_stat_activity
+			WHERE application_name LIKE 'store copy to %'}) or die 'no session';
+	},
+	'the snapshot worker' => sub {
 		$away->safe_psql('postgres',
 			q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 			WHERE backend_type = 'store snapshot worker'});
-	}
-	$session->quit;
-	finish("$side was ended while connecting");
-}
+	},
+	'the raft worker' => sub {
+		$away->safe_psql('postgres',
+			q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+			WHERE backend_type = 'store raft worker'});
+	});
 
-# Installing: a row lock on the receiving node holds up the deletion of the old
-# state, and a lock on the log that of the log.
-for my $stage (
-	[ 'replacing the state', 'SELECT count(*) FROM (SELECT FROM store.resources FOR UPDATE) AS r' ],
-	[ 'replacing the log', 'LOCK TABLE store.raft_state IN SHARE MODE' ])
+for my $round (
+	[ 'connecting', 'the receiving server' ],
+	[ 'copying resources', 'the receiving server' ],
+	[ 'copying resources', 'the sending server' ],
+	[ 'copying resources', 'the sending session' ],
+	[ 'copying resources', 'the snapshot worker' ],
+	[ 'copying events', 'the receiving server' ],
+	[ 'copying events', 'the sending server' ],
+	[ 'replacing the state', 'the receiving server' ],
+	[ 'replacing the state', 'the sending server' ],
+	[ 'replacing the state', 'the snapshot worker' ],
+	[ 'replacing the log', 'the receiving server' ],
+	[ 'replacing the log', 'the sending server' ],
+	[ 'replacing the log', 'the raft worker' ])
 {
-	my ($phase, $statement) = @$stage;
+	my ($phase, $victim) = @$round;
+	my $name = "$victim ended while $phase";
+	my ($holder, $reader, $old);
 
-	for my $victim ('receiving', 'sending')
+	send_away();
+	$reader = session('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ');
+	$old = $reader->query_safe($OLD_STATE);
+	$holder = stop_in_phase($phase);
+	is_old($old, "$name: the old state can be read");
+	is( $leader->safe_psql('postgres',
+			q{SELECT count(*) FROM store.progress_copy WHERE direction = 'sending'}),
+		$phase eq 'connecting' ? '0' : '1', "$name: the sending side shows it");
+
+	$VICTIMS{$victim}->();
+	is_old($old, "$name: the old state is there");
+	if ($victim eq 'the sending session')
 	{
-		my ($session, $old, $reader);
-
-		send_away();
-		$away->start;
-		$session = hold($away, $statement);
-		$reader = hold($away, 'SET TRANSACTION ISOLATION LEVEL REPEATABLE READ');
-		$old = $reader->query_safe($OLD_STATE);
-		wait_for_phase($away, $phase);
-		is($reader->query_safe($OLD_STATE), $old, "$phase: a reader sees the old state");
-		$away->safe_psql('postgres', $OLD_STATE);
-		if ($victim eq 'receiving')
-		{
-			$cluster->kill9($away);
-			eval { $_->quit } for $session, $reader;
-			$cluster->restart_killed($away);
-			is($away->safe_psql('postgres', $OLD_STATE), $old,
-				"$phase, killed: the old state is there again")
-			  if phase($away) ne '' && copies_received($away) == $before;
-		}
-		else
-		{
-			$cluster->kill9($leader);
-			$session->quit;
-			wait_for_copy($away, $before);
-			is($reader->query_safe($OLD_STATE), $old,
-				"$phase: a snapshot from before still sees the old state afterwards");
-			$reader->quit;
-			$cluster->restart_killed($leader);
-		}
-		finish("$phase, the $victim server was killed");
+		$holder->quit;
+		StoreCluster::poll('the failure to be seen',
+			sub { slurp_file($away->logfile) =~ /ERROR:  lost connection to peer/ });
 	}
+	leave($holder);
+	wait_for_copy($away, $before);
+	if ($victim !~ /receiving/)
+	{
+		is($reader->query_safe($OLD_STATE), $old, "$name: an old snapshot sees the old state");
+	}
+	leave($reader);
+	$cluster->restart_killed($leader) if $victim eq 'the sending server';
+	$cluster->wait_all_writable;
+	is_same_state($name, $leader, $away);
+	is($away->safe_psql('postgres', 'SELECT count(*) FROM store.progress_copy'),
+		'0', "$name: no copy is left over");
 }
 
 done_testing();
