@@ -265,15 +265,14 @@ sub stop_in_phase
 		return $second;
 	}
 
-	# The staging tables are emptied first: this waits for that, ...
-	$first = session('LOCK TABLE store.raft_copied_events IN ACCESS SHARE MODE;'
-		  . ' LOCK TABLE store.raft_copied_resources IN ACCESS SHARE MODE');
+	# The staging tables are emptied first: this holds that up, ...
+	$table = $phase =~ /events/ ? 'raft_copied_events' : 'raft_copied_resources';
+	$first = session("LOCK TABLE store.$table IN ACCESS SHARE MODE");
 	let_reach();
 	wait_for_phase($away, 'connecting');
 	return $first if $phase eq 'connecting';
 
 	# ... and this comes between that and the rows.
-	$table = $phase =~ /resources/ ? 'raft_copied_resources' : 'raft_copied_events';
 	$away->poll_query_until('postgres',
 		q{SELECT count(*) = 1 FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'})
 	  or die 'nobody waits';
