@@ -441,7 +441,8 @@ CREATE FUNCTION store.node_status
 	OUT applied_index bigint,
 	OUT compacted_revision bigint,
 	OUT backlog bigint,
-	OUT problem text
+	OUT problem text,
+	OUT notified_index bigint
 )
 LANGUAGE C VOLATILE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'store_node_status';
@@ -450,7 +451,7 @@ COMMENT ON FUNCTION store.node_status IS 'the row of store.status';
 CREATE VIEW store.status AS
 	SELECT cluster_id, node_id, name, state, term, leader,
 		first_index, last_index, commit_index, applied_index,
-		compacted_revision, backlog, problem
+		compacted_revision, backlog, problem, notified_index
 	FROM store.node_status();
 COMMENT ON VIEW store.status IS
 	'this node: its place in the cluster, how far its log and tables are, and what is wrong';

@@ -113,6 +113,7 @@ store_node_status(PG_FUNCTION_ARGS)
 	put_index(&row, pg_atomic_read_u64(&progress->floor));
 	put_index(&row, committed > applied ? committed - applied : 0);
 	put_text(&row, problem(node));
+	put_index(&row, pg_atomic_read_u64(&progress->notified_index));
 	return HeapTupleGetDatum(heap_form_tuple(desc, row.values, row.isnull));
 }
 

@@ -17,6 +17,7 @@
 
 #include "access/htup_details.h"
 #include "compat.h"
+#include "detail.h"
 #include "funcapi.h"
 #include "json_patch.h"
 #include "object.h"
@@ -33,25 +34,16 @@ static void refuse(const char *format,...) pg_attribute_printf(1, 2) pg_attribut
 static void
 refuse(const char *format,...)
 {
-	StringInfoData detail;
+	va_list		args;
+	char	   *detail;
 
-	initStringInfo(&detail);
-	for (;;)
-	{
-		va_list		args;
-		int			needed;
-
-		va_start(args, format);
-		needed = appendStringInfoVA(&detail, format, args);
-		va_end(args);
-		if (needed == 0)
-			break;
-		enlargeStringInfo(&detail, needed);
-	}
+	va_start(args, format);
+	detail = format_detail(format, args);
+	va_end(args);
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid transaction"),
-			 errdetail_internal("%s", detail.data)));
+			 errdetail_internal("%s", detail)));
 }
 
 /* What a check of an object or a patch found, with its place in front. */
@@ -109,23 +101,12 @@ key_at(JsonbContainer *parent, const char *place, ResourceKey *key)
 
 /* Compares */
 
-/* A resourceVersion as it was read: decimal digits, no leading zeros. */
 static int64
 version_at(const JsonbValue *value, const char *place)
 {
-	int64		version = 0;
-	bool		valid = (value->type == jbvString && value->val.string.len > 0 &&
-						 value->val.string.len <= 18 &&
-						 (value->val.string.val[0] != '0' || value->val.string.len == 1));
+	int64		version;
 
-	for (int i = 0; valid && i < value->val.string.len; i++)
-	{
-		char		c = value->val.string.val[i];
-
-		valid = (c >= '0' && c <= '9');
-		version = version * 10 + (c - '0');
-	}
-	if (!valid)
+	if (!resource_version_parse(value, &version))
 		refuse("%s.resourceVersion must be a string of decimal digits, as it was read.", place);
 	return version;
 }

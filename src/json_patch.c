@@ -20,9 +20,9 @@
  */
 #include "postgres.h"
 
+#include "detail.h"
 #include "fields.h"
 #include "json_patch.h"
-#include "lib/stringinfo.h"
 
 typedef enum OperationKind
 {
@@ -76,24 +76,13 @@ static bool refuse(ObjectError *error, const char *format,...) pg_attribute_prin
 static bool
 refuse(ObjectError *error, const char *format,...)
 {
-	StringInfoData detail;
+	va_list		args;
 
-	initStringInfo(&detail);
-	for (;;)
-	{
-		va_list		args;
-		int			needed;
-
-		va_start(args, format);
-		needed = appendStringInfoVA(&detail, format, args);
-		va_end(args);
-		if (needed == 0)
-			break;
-		enlargeStringInfo(&detail, needed);
-	}
+	va_start(args, format);
+	error->detail = format_detail(format, args);
+	va_end(args);
 	error->sqlstate = ERRCODE_INVALID_PARAMETER_VALUE;
 	error->message = "invalid patch";
-	error->detail = detail.data;
 	return false;
 }
 
@@ -326,12 +315,13 @@ open_node(Tree *tree, JsonbValue *node)
 
 	if (node->type != jbvBinary)
 		return;
-	tree->work += JsonContainerSize(node->val.binary.data) * sizeof(JEntry);
 	if (JsonContainerIsArray(node->val.binary.data))
 	{
+		tree->work += JsonContainerSize(node->val.binary.data) * sizeof(JsonbValue);
 		open_array(node);
 		return;
 	}
+	tree->work += JsonContainerSize(node->val.binary.data) * sizeof(JsonbPair);
 	fields_open(&fields, node->val.binary.data, 0);
 	fields_value(&fields, node);
 }

@@ -281,11 +281,12 @@ key_values(const ResourceKey *key, Datum *values, bool *isnull)
 	isnull[3] = (key->namespace == NULL);
 }
 
+/* All but the object. */
 static void
-read_row(TupleTableSlot *slot, StoredObject *stored)
+read_stamps(TupleTableSlot *slot, StoredObject *stored)
 {
 	slot_getallattrs(slot);
-	stored->object = DatumGetJsonbP(slot->tts_values[RESOURCES_OBJECT]);
+	stored->object = NULL;
 	stored->uid = *DatumGetUUIDP(slot->tts_values[RESOURCES_UID]);
 	stored->create_revision = DatumGetInt64(slot->tts_values[RESOURCES_CREATE_REVISION]);
 	stored->resource_version = DatumGetInt64(slot->tts_values[RESOURCES_RESOURCE_VERSION]);
@@ -388,9 +389,9 @@ compact(const Command *command, uint64 index, Outcome *outcome)
 	floor_index = Max(floor_index, revision);
 }
 
-/* The resource as it is in the table, copied; for txn_apply(). */
+/* For txn_apply(): the resource as it is in the table, its object copied. */
 static bool
-look_up(const ResourceKey *key, StoredObject *stored)
+look_up(const ResourceKey *key, bool with_object, StoredObject *stored)
 {
 	Datum		values[RESOURCES_COLUMNS];
 	bool		isnull[RESOURCES_COLUMNS];
@@ -400,8 +401,9 @@ look_up(const ResourceKey *key, StoredObject *stored)
 	slot = table_writer_find(machine.resources, machine.resources_key, values, isnull);
 	if (slot == NULL)
 		return false;
-	read_row(slot, stored);
-	stored->object = (Jsonb *) pg_detoast_datum_copy((struct varlena *) stored->object);
+	read_stamps(slot, stored);
+	if (with_object)
+		stored->object = DatumGetJsonbPCopy(slot->tts_values[RESOURCES_OBJECT]);
 	return true;
 }
 
@@ -457,7 +459,10 @@ machine_apply(const Command *command, uint64 index, Outcome *outcome)
 	key_values(&command->key, values, isnull);
 	slot = table_writer_find(machine.resources, machine.resources_key, values, isnull);
 	if (slot != NULL)
-		read_row(slot, &current);
+	{
+		read_stamps(slot, &current);
+		current.object = DatumGetJsonbP(slot->tts_values[RESOURCES_OBJECT]);
+	}
 
 	rules_apply(command, slot ? &current : NULL, (int64) index, 0, false,
 				&machine.cluster_id, outcome);

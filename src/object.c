@@ -20,6 +20,7 @@
 #include <math.h>
 
 #include "common/int.h"
+#include "detail.h"
 #include "json_patch.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
@@ -45,25 +46,13 @@ static bool refuse(ObjectError *error, const char *format,...) pg_attribute_prin
 static bool
 refuse(ObjectError *error, const char *format,...)
 {
-	StringInfoData detail;
+	va_list		args;
 
-	initStringInfo(&detail);
-	for (;;)
-	{
-		va_list		args;
-		int			needed;
-
-		va_start(args, format);
-		needed = appendStringInfoVA(&detail, format, args);
-		va_end(args);
-		if (needed == 0)
-			break;
-		enlargeStringInfo(&detail, needed);
-	}
-
+	va_start(args, format);
+	error->detail = format_detail(format, args);
+	va_end(args);
 	error->sqlstate = ERRCODE_INVALID_PARAMETER_VALUE;
 	error->message = "invalid object";
-	error->detail = detail.data;
 	return false;
 }
 
@@ -492,19 +481,33 @@ object_labels(Jsonb *object)
 	return labels;
 }
 
-/*
- * Kubernetes sends "" for "none".  Everything else is a number as we write
- * it ourselves; leading zeros or signs would make two names for one version.
- */
+/* Leading zeros or signs would make two names for one version. */
+bool
+resource_version_parse(const JsonbValue *value, int64 *resource_version)
+{
+	const char *s = value->val.string.val;
+	int			length = value->type == jbvString ? value->val.string.len : 0;
+	int64		number = 0;
+
+	if (length == 0 || (s[0] == '0' && length > 1))
+		return false;
+	for (int i = 0; i < length; i++)
+	{
+		if (s[i] < '0' || s[i] > '9' ||
+			pg_mul_s64_overflow(number, 10, &number) ||
+			pg_add_s64_overflow(number, s[i] - '0', &number))
+			return false;
+	}
+	*resource_version = number;
+	return true;
+}
+
+/* Kubernetes sends "" for "none". */
 bool
 object_resource_version(Jsonb *object, int64 *resource_version)
 {
 	JsonbValue	value;
 	ObjectError error;
-	const char *s;
-	int			length;
-	int			i;
-	int64		number = 0;
 
 	if (!JB_ROOT_IS_OBJECT(object) ||
 		find_optional(&object->root, "metadata", &value) == NULL ||
@@ -513,22 +516,11 @@ object_resource_version(Jsonb *object, int64 *resource_version)
 		(value.type == jbvString && value.val.string.len == 0))
 		return false;
 
-	s = value.val.string.val;
-	length = value.type == jbvString ? value.val.string.len : 0;
-	for (i = 0; i < length; i++)
-	{
-		if (s[i] < '0' || s[i] > '9' ||
-			pg_mul_s64_overflow(number, 10, &number) ||
-			pg_add_s64_overflow(number, s[i] - '0', &number))
-			break;
-	}
-	if (length == 0 || i < length || (s[0] == '0' && length > 1))
+	if (!resource_version_parse(&value, resource_version))
 	{
 		refuse(&error, "Field metadata.resourceVersion must be a string of decimal digits, as it was read.");
 		throw(&error);
 	}
-
-	*resource_version = number;
 	return true;
 }
 

@@ -56,6 +56,12 @@ extern bool patch_verify(Jsonb *patch, PatchType type, ObjectError *error);
  */
 extern Jsonb *object_labels(Jsonb *object);
 
+/*
+ * A resource version as it was read: a string of decimal digits.  False if the
+ * value is anything else.
+ */
+extern bool resource_version_parse(const JsonbValue *value, int64 *resource_version);
+
 /* metadata.resourceVersion as a number: false if absent, ERROR if malformed. */
 extern bool object_resource_version(Jsonb *object, int64 *resource_version);
 

@@ -22,6 +22,9 @@
 /* While something is being applied or emptied, and between two proposals. */
 #define BUSY_MS		1000
 
+/* Before the same is proposed again in one term: it is late rather than lost. */
+#define REPEAT_MS	10000
+
 /*
  * While nothing happens, only time passes: a look this many times within
  * store.history_retention is enough.
@@ -112,7 +115,10 @@ void
 retention_propose(uint64 now_ms, uint64 term)
 {
 	static uint64 proposed_ms = 0;
+	static uint64 proposed = 0;
+	static uint64 proposed_term = 0;
 	uint64		wanted = pg_atomic_read_u64(&progress->wanted_floor);
+	bool		again = (wanted == proposed && term == proposed_term);
 	Command		command = {
 		.version = COMMAND_VERSION,
 		.op = COMMAND_COMPACT,
@@ -122,9 +128,11 @@ retention_propose(uint64 now_ms, uint64 term)
 	StringInfoData encoded;
 
 	if (wanted <= pg_atomic_read_u64(&progress->floor) ||
-		now_ms - proposed_ms < BUSY_MS)
+		now_ms - proposed_ms < (uint64) (again ? REPEAT_MS : BUSY_MS))
 		return;
 	proposed_ms = now_ms;
+	proposed = wanted;
+	proposed_term = term;
 
 	command.time = GetCurrentTimestamp();
 	command.revision = (int64) wanted;

@@ -37,6 +37,7 @@
 #include "rules.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
+#include "utils/memutils.h"
 #include "utils/numeric.h"
 
 #define UUID_TEXT_SIZE		37	/* with the NUL */
@@ -279,14 +280,29 @@ object_open(OpenObject *open, Jsonb *object)
 	fields_open(&open->metadata, metadata->val.binary.data, 5);
 }
 
+/*
+ * An object of a hundred thousand fields takes ten megabytes when it is open,
+ * and a transaction may open many.
+ */
+static void
+object_forget(OpenObject *open)
+{
+	pfree(open->metadata.pairs);
+	pfree(open->root.pairs);
+}
+
+/* The object as it is to be stored; it is not open any more. */
 static Jsonb *
 object_close(OpenObject *open, Size size_hint)
 {
 	JsonbValue	metadata;
+	Jsonb	   *object;
 
 	fields_value(&open->metadata, &metadata);
 	fields_set(&open->root, "metadata", &metadata);
-	return fields_close(&open->root, size_hint);
+	object = fields_close(&open->root, size_hint);
+	object_forget(open);
+	return object;
 }
 
 /* The last stamp of all. */
@@ -509,6 +525,8 @@ replace_object(const Command *command, const StoredObject *current, Jsonb *objec
 	StoredObject *after = &outcome->after;
 	OpenObject	open;
 	OpenObject	stored;
+	bool		same;
+	bool		released;
 
 	object_open(&open, object);
 	object_open(&stored, current->object);
@@ -525,21 +543,27 @@ replace_object(const Command *command, const StoredObject *current, Jsonb *objec
 	 * whoever wants to delete the object because its time is over must find
 	 * another resourceVersion.  Otherwise nothing may differ but that.
 	 */
-	if (!in_txn && after->generation == current->generation &&
+	same = !in_txn && after->generation == current->generation &&
 		after->expires == current->expires && after->expires_at == current->expires_at &&
 		fields_equal(&open.root, &stored.root, "metadata") &&
-		fields_equal(&open.metadata, &stored.metadata, "resourceVersion"))
+		fields_equal(&open.metadata, &stored.metadata, "resourceVersion");
+	if (same)
 	{
 		outcome->op = OUTCOME_UNCHANGED;
 		outcome->event = EVENT_NONE;
 		*after = *current;
+		object_forget(&open);
+		object_forget(&stored);
 		return;
 	}
 
-	after->object = object_close(&open, VARSIZE(object) + 256);
+	/* has whoever was to be waited for let go? */
+	released = is_terminating(&open) && !has_finalizers(&open);
 
-	/* whoever was to be waited for has let go */
-	if (is_terminating(&open) && !has_finalizers(&open))
+	/* what was kept of the stored object points into it, not into its fields */
+	after->object = object_close(&open, VARSIZE(object) + 256);
+	object_forget(&stored);
+	if (released)
 	{
 		outcome->op = OUTCOME_DELETED;
 		outcome->event = EVENT_DELETED;
@@ -571,6 +595,7 @@ delete_object(const Command *command, const StoredObject *current, int64 index,
 		{
 			outcome->op = OUTCOME_NOOP;
 			outcome->event = EVENT_NONE;
+			object_forget(&open);
 			return;
 		}
 		time_text(command->time, open.time);
@@ -627,21 +652,37 @@ check_existence(const Command *command, const StoredObject *current, Outcome *ou
 	return true;
 }
 
-/* What the patch makes of the object, NULL if it is refused. */
+/*
+ * What the patch makes of the object, NULL if it is refused.  On the way there
+ * a patch may take many times the memory of its result, and there may be a
+ * thousand patches in a transaction; so none of that outlives it.
+ */
 static Jsonb *
 patch_object(const Command *command, Jsonb *target, Outcome *outcome)
 {
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "store patch",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext outer = MemoryContextSwitchTo(scratch);
 	ObjectError error;
-	Jsonb	   *object;
+	Jsonb	   *patched;
+	Jsonb	   *object = NULL;
 
 	if (command->patch_type == PATCH_MERGE)
-		return patch_merge(target, command->body);
+		patched = patch_merge(target, command->body);
+	else
+		patched = json_patch_apply(target, command->body, &error);
 
-	object = json_patch_apply(target, command->body, &error);
-	if (object == NULL)
+	MemoryContextSwitchTo(outer);
+	if (patched != NULL)
+	{
+		object = palloc(VARSIZE(patched));
+		memcpy(object, patched, VARSIZE(patched));
+	}
+	else
 		refuse(outcome, error.sqlstate,
 			   psprintf("the patch does not apply to %s", key_display(&command->key)),
-			   error.detail, NULL);
+			   pstrdup(error.detail), NULL);
+	MemoryContextDelete(scratch);
 	return object;
 }
 

@@ -13,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include "detail.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "selector.h"
@@ -51,25 +52,16 @@ static void refuse(const char *what, const char *format,...)
 static void
 refuse(const char *what, const char *format,...)
 {
-	StringInfoData detail;
+	va_list		args;
+	char	   *detail;
 
-	initStringInfo(&detail);
-	for (;;)
-	{
-		va_list		args;
-		int			needed;
-
-		va_start(args, format);
-		needed = appendStringInfoVA(&detail, format, args);
-		va_end(args);
-		if (needed == 0)
-			break;
-		enlargeStringInfo(&detail, needed);
-	}
+	va_start(args, format);
+	detail = format_detail(format, args);
+	va_end(args);
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid %s selector", what),
-			 errdetail_internal("%s", detail.data)));
+			 errdetail_internal("%s", detail)));
 }
 
 static void

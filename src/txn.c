@@ -54,7 +54,7 @@ find_current(Evaluation *evaluation, const ResourceKey *key, StoredObject *curre
 		*current = change->outcome.after;
 		return change->outcome.event != EVENT_DELETED;
 	}
-	if (!evaluation->lookup(key, current))
+	if (!evaluation->lookup(key, true, current))
 		return false;
 	evaluation->state_size += VARSIZE(current->object);
 	return true;
@@ -162,15 +162,10 @@ txn_apply(const Command *txn, int64 index, const pg_uuid_t *cluster_id,
 	for (uint32 i = 0; i < parts->n_compares && txn_next(txn, &position, &part); i++)
 	{
 		StoredObject stored;
-		bool		exists;
 
 		/* after the first that does not hold the others are only passed over */
-		if (!succeeded)
-			continue;
-		exists = lookup(&part.key, &stored);
-		succeeded = compare_holds(&part, exists, &stored);
-		if (exists)
-			pfree(stored.object);
+		if (succeeded)
+			succeeded = compare_holds(&part, lookup(&part.key, false, &stored), &stored);
 	}
 
 	for (uint32 i = 0; txn_next(txn, &position, &part); i++)

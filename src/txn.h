@@ -31,8 +31,12 @@ typedef struct TxnChange
 	Outcome		outcome;
 } TxnChange;
 
-/* What is stored under a key; the object is palloc'd.  False: nothing. */
-typedef bool (*TxnLookup) (const ResourceKey *key, StoredObject *stored);
+/*
+ * What is stored under a key, false if nothing is.  The object is palloc'd, or
+ * NULL if only the rest is asked for: a condition looks at the stamps alone, and
+ * there may be a thousand of them on one large object.
+ */
+typedef bool (*TxnLookup) (const ResourceKey *key, bool with_object, StoredObject *stored);
 
 /*
  * Decide all of a transaction.  Returns the changes to make, in order, none of

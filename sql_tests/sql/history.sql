@@ -15,21 +15,6 @@ RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
 		'spec', jsonb_build_object('value', value))
 $$;
 
--- How a statement is refused.
-CREATE FUNCTION pg_temp.refusal(statement text, OUT state text, OUT message text,
-	OUT detail text, OUT hint text)
-LANGUAGE plpgsql AS $$
-BEGIN
-	EXECUTE statement;
-	state := 'accepted';
-EXCEPTION WHEN OTHERS THEN
-	GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
-		detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-	message := regexp_replace(message, '\d+', 'N', 'g');
-	detail := regexp_replace(detail, '\d+', 'N', 'g');
-END
-$$;
-
 --
 -- The life of a resource, and what is read of it at each index
 --
@@ -92,28 +77,28 @@ SELECT attname FROM pg_attribute
 WHERE attrelid = 'store.events'::regclass AND attnum > 0 ORDER BY attnum;
 
 -- which nobody else writes
-SELECT * FROM pg_temp.refusal('DELETE FROM store.events');
-SELECT * FROM pg_temp.refusal('TRUNCATE store.events_0');
-SELECT * FROM pg_temp.refusal('UPDATE store.events_7 SET reason = NULL');
-SELECT * FROM pg_temp.refusal('INSERT INTO store.events_1 SELECT * FROM store.events');
-SELECT * FROM pg_temp.refusal('DELETE FROM ONLY store.events');
+SELECT * FROM tests.refusal('DELETE FROM store.events');
+SELECT * FROM tests.refusal('TRUNCATE store.events_0');
+SELECT * FROM tests.refusal('UPDATE store.events_7 SET reason = NULL');
+SELECT * FROM tests.refusal('INSERT INTO store.events_1 SELECT * FROM store.events');
+SELECT * FROM tests.refusal('DELETE FROM ONLY store.events');
 
 --
 -- Refused
 --
 
 SET store.request_timeout = '200ms';
-SELECT * FROM pg_temp.refusal(
+SELECT * FROM tests.refusal(
 	$$SELECT store.get('Relic', 'axe', 'history', resource_version => -1)$$);
-SELECT state, message, detail ~ '^It has applied up to N' AS detail FROM pg_temp.refusal(
+SELECT state, message, detail ~ '^It has applied up to N' AS detail FROM tests.refusal(
 	$$SELECT store.get('Relic', 'axe', 'history', resource_version => 1000000000)$$);
-SELECT * FROM pg_temp.refusal('SELECT store.compact(1000000000)');
-SELECT * FROM pg_temp.refusal('SELECT store.compact(-1)');
-SELECT * FROM pg_temp.refusal('SELECT store.compact(NULL)');
-SELECT * FROM pg_temp.refusal('SELECT store.compact(9223372036854775807)');
+SELECT * FROM tests.refusal('SELECT store.compact(1000000000)');
+SELECT * FROM tests.refusal('SELECT store.compact(-1)');
+SELECT * FROM tests.refusal('SELECT store.compact(NULL)');
+SELECT * FROM tests.refusal('SELECT store.compact(9223372036854775807)');
 RESET store.request_timeout;
 BEGIN READ ONLY;
-SELECT * FROM pg_temp.refusal('SELECT store.compact(0)');
+SELECT * FROM tests.refusal('SELECT store.compact(0)');
 ROLLBACK;
 SELECT compacted_revision <= :v0 AS floor FROM store.status;
 
@@ -128,11 +113,11 @@ SELECT compacted_revision = :v3 AS floor FROM store.status;
 SELECT store.get('Relic', 'axe', 'history', resource_version => :v3) #>> '{spec,value}' AS v3,
 	store.get('Relic', 'axe', 'history', resource_version => :v4) #>> '{spec,value}' AS v4,
 	store.get('Relic', 'axe', 'history', resource_version => :v5) #>> '{spec,value}' AS v5;
-SELECT * FROM pg_temp.refusal(format(
+SELECT * FROM tests.refusal(format(
 	$$SELECT store.get('Relic', 'axe', 'history', resource_version => %s)$$, :v3 - 1));
-SELECT * FROM pg_temp.refusal(
+SELECT * FROM tests.refusal(
 	$$SELECT store.get('Relic', 'never', 'history', resource_version => 0)$$);
-SELECT * FROM pg_temp.refusal(format(
+SELECT * FROM tests.refusal(format(
 	$$SELECT store.list_page('Relic', resource_version => %s,
 		resource_version_match => 'Exact')$$, :v3 - 1));
 
@@ -150,7 +135,7 @@ SELECT store.get('Relic', 'axe', 'history') #>> '{metadata,resourceVersion}' = :
 SELECT applied_index AS newest FROM store.status \gset
 SELECT store.compact(:newest) = :newest AS floor;
 SELECT applied_index = :newest + 1 AS one_entry FROM store.status;
-SELECT state FROM pg_temp.refusal(format('SELECT store.compact(%s)', :newest + 2));
+SELECT state FROM tests.refusal(format('SELECT store.compact(%s)', :newest + 2));
 SELECT store.get('Relic', 'axe', 'history', resource_version => :newest) #>> '{spec,value}' AS axe;
 
 -- a rolled back transaction does not bring it back

@@ -61,6 +61,22 @@ FROM store.resources WHERE namespace = 'objects' AND name = 'stamps';
 SELECT uid, create_revision, object #>> '{metadata,creationTimestamp}' AS created
 FROM store.resources WHERE namespace = 'objects' AND name = 'stamps' \gset first_
 
+-- the version is the index in the log, the times are the command's, whatever the TimeZone
+CREATE FUNCTION pg_temp.rfc_3339(at timestamptz) RETURNS text LANGUAGE sql AS $$
+	SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+$$;
+SET TimeZone = 'Asia/Kathmandu';
+SELECT resource_version AS version FROM store.create(
+	pg_temp.meta(pg_temp.thing('times'), 'finalizers', '["a"]')) \gset times_
+SELECT last_index = :times_version AS index_of_log FROM store.status;
+SELECT op FROM store.delete('ConfigMap', 'times', namespace => 'objects');
+SELECT type, object #>> '{metadata,creationTimestamp}' = pg_temp.rfc_3339(
+		(SELECT at FROM store.events WHERE resource_version = :times_version)) AS created,
+	object #>> '{metadata,deletionTimestamp}' = pg_temp.rfc_3339(at) AS deleted
+FROM store.events WHERE namespace = 'objects' AND name = 'times' ORDER BY resource_version;
+RESET TimeZone;
+SELECT op FROM store.put(pg_temp.thing('times'));
+
 -- the caller has no say in them
 SELECT op, pg_temp.plain(object),
 	object #>> '{metadata,uid}' = :'first_uid' AS uid,
@@ -245,6 +261,10 @@ FROM store.delete('ConfigMap', 'precondition',
 -- judged before anything else: the object would be unchanged, the patch is bad
 SELECT op FROM store.put(pg_temp.thing('precondition', '{"spec": 2}'), expected => :old_version);
 \echo :SQLSTATE
+SELECT op FROM store.update(
+	pg_temp.meta(pg_temp.thing('precondition', '{"spec": 2}'),
+				 'resourceVersion', format('"%s"', :old_version)));
+\echo :SQLSTATE
 SELECT op
 FROM store.patch('ConfigMap', 'precondition', '{"kind": null}',
 	namespace => 'objects', expected => :old_version);
@@ -326,6 +346,45 @@ SELECT op
 FROM store.put(pg_temp.thing('change', '{"spec": {"a": ["2.50", 1, "x"], "b": {}}, "status": {}}'));
 SELECT op FROM store.put(pg_temp.thing('change', '{"spec": {"a": ["2.50", 1, "x"], "b": {}}}'));
 SELECT count(*) FROM store.events WHERE namespace = 'objects' AND name = 'change';
+
+-- what changes nothing takes an index in the log and leaves nothing else behind
+CREATE FUNCTION pg_temp.traces(statement text, OUT answer text, OUT entries bigint,
+	OUT events bigint, OUT changed bigint)
+LANGUAGE plpgsql AS $$
+DECLARE
+	before bigint := last_index FROM store.status;
+BEGIN
+	CREATE TEMPORARY TABLE then_resources AS TABLE store.resources;
+	BEGIN
+		EXECUTE statement INTO answer;
+	EXCEPTION WHEN OTHERS THEN
+		answer := SQLSTATE;
+	END;
+	SELECT last_index - before INTO entries FROM store.status;
+	SELECT count(*) INTO events FROM store.events WHERE resource_version > before;
+	SELECT count(*) INTO changed FROM (TABLE store.resources EXCEPT TABLE then_resources) AS c;
+	DROP TABLE then_resources;
+END
+$$;
+SELECT op FROM store.create(pg_temp.meta(pg_temp.thing('trace'), 'finalizers', '["a"]'));
+SELECT n, t.* FROM (VALUES
+	(1, $$SELECT op FROM store.put(pg_temp.meta(pg_temp.thing('trace'), 'finalizers', '["a"]'))$$),
+	(2, $$SELECT op FROM store.update(store.get('ConfigMap', 'trace', 'objects'))$$),
+	(3, $$SELECT op FROM store.patch('ConfigMap', 'trace', '{"spec": null}', 'objects')$$),
+	(4, $$SELECT op FROM store.patch('ConfigMap', 'trace', '[]', 'objects', type => 'json')$$),
+	(5, $$SELECT op FROM store.patch('ConfigMap', 'missing', '{"spec": 1}', 'objects')$$),
+	(6, $$SELECT op FROM store.delete('ConfigMap', 'missing', 'objects')$$),
+	(7, $$SELECT op FROM store.create(pg_temp.thing('trace'))$$),
+	(8, $$SELECT op FROM store.update(pg_temp.thing('missing'))$$),
+	(9, $$SELECT op FROM store.put(pg_temp.thing('trace', '{"spec": 1}'), expected => 1)$$),
+	(10, $$SELECT op FROM store.patch('ConfigMap', 'trace', '{"kind": "Secret"}', 'objects')$$),
+	(11, $$SELECT op FROM store.delete('ConfigMap', 'trace', 'objects', expected => 1)$$),
+	(12, $$SELECT succeeded FROM store.txn('[]', '[]')$$),
+	-- and one that does, for comparison
+	(13, $$SELECT op FROM store.delete('ConfigMap', 'trace', 'objects')$$),
+	(14, $$SELECT op FROM store.delete('ConfigMap', 'trace', 'objects')$$)
+	) AS v (n, statement), pg_temp.traces(statement) AS t ORDER BY n;
+SELECT op FROM store.put(pg_temp.thing('trace'));
 
 --
 -- Merge patches: the examples of RFC 7396, appendix A, as patches of spec
@@ -433,6 +492,18 @@ SELECT op FROM store.create(pg_temp.meta(pg_temp.thing('held-2'), 'finalizers', 
 SELECT op FROM store.delete('ConfigMap', 'held-2', namespace => 'objects');
 SELECT op FROM store.put(pg_temp.meta(pg_temp.thing('held-2'), 'finalizers', '[]'));
 SELECT count(*) FROM store.resources WHERE namespace = 'objects' AND name = 'held-2';
+
+-- with update and a JSON patch
+SELECT op FROM store.create(pg_temp.meta(pg_temp.thing('held-4'), 'finalizers', '["a"]'));
+SELECT op FROM store.delete('ConfigMap', 'held-4', namespace => 'objects');
+SELECT op FROM store.update(pg_temp.thing('held-4', '{"spec": "last"}'));
+SELECT op FROM store.create(pg_temp.meta(pg_temp.thing('held-4'), 'finalizers', '["a"]'));
+SELECT op FROM store.delete('ConfigMap', 'held-4', namespace => 'objects');
+SELECT op FROM store.patch('ConfigMap', 'held-4',
+	'[{"op": "remove", "path": "/metadata/finalizers/0"}]', namespace => 'objects', type => 'json');
+SELECT type, object -> 'spec' AS spec FROM store.events
+WHERE namespace = 'objects' AND name = 'held-4' ORDER BY resource_version;
+SELECT count(*) FROM store.resources WHERE namespace = 'objects' AND name = 'held-4';
 
 -- taking finalizers away without a deletion does nothing of the kind
 SELECT op FROM store.create(pg_temp.meta(pg_temp.thing('held-3'), 'finalizers', '["a"]'));

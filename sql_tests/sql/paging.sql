@@ -45,21 +45,6 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION pg_temp.refusal(statement text, OUT state text, OUT message text,
-	OUT detail text, OUT hint text)
-LANGUAGE plpgsql AS $$
-BEGIN
-	EXECUTE statement;
-	state := 'accepted';
-EXCEPTION WHEN OTHERS THEN
-	GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
-		detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-	message := regexp_replace(message, '\d+', 'N', 'g');
-	detail := regexp_replace(detail, '[-_A-Za-z0-9]{40,}', 'TOKEN');
-	detail := regexp_replace(detail, '\d+', 'N', 'g');
-END
-$$;
-
 --
 -- The shape of a list
 --
@@ -117,6 +102,10 @@ SELECT * FROM pg_temp.pages(3, field => 'metadata.name=a');
 SELECT * FROM pg_temp.pages(2, label => 'parity in (odd)', field => 'metadata.namespace!=fir');
 SELECT * FROM pg_temp.pages(2, label => 'parity=none');
 
+-- however far apart they are
+SELECT * FROM pg_temp.pages(1, field => 'spec.value=3');
+SELECT * FROM pg_temp.pages(1, label => 'parity=odd', field => 'metadata.namespace=oak');
+
 --
 -- What happens between two pages is not in the list
 --
@@ -165,10 +154,28 @@ SELECT store.list_page('Leaf', resource_version => :v, resource_version_match =>
 SELECT store.list_page('Leaf', resource_version => 0, "limit" => 20)
 	= store.list_page('Leaf') AS newest;
 
+-- which is waited for: the deletion that is due
+SELECT resource_version AS due
+FROM store.put(pg_temp.leaf('short', 'zoo'), ttl => '300 ms') \gset
+SET store.request_timeout = '60s';
+SELECT items, (page #>> '{metadata,resourceVersion}')::bigint > :due AS reached
+FROM store.list_page('Leaf', 'zoo', resource_version => :due + 1,
+	resource_version_match => 'NotOlderThan') AS page, pg_temp.show(page);
+RESET store.request_timeout;
+
+-- items and version are of one state, whatever snapshot the session holds
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT count(*) FROM store.resources WHERE kind = 'Leaf' AND namespace = 'zoo';
+SELECT resource_version AS seen FROM store.put(pg_temp.leaf('seen', 'zoo')) \gset
+SELECT items, page #>> '{metadata,resourceVersion}' = :'seen' AS version
+FROM store.list_page('Leaf', 'zoo') AS page, pg_temp.show(page);
+COMMIT;
+SELECT op FROM store.delete('Leaf', 'seen', 'zoo');
+
 -- not there yet
 SET store.request_timeout = '200ms';
 SELECT match, r.state, r.message FROM unnest(ARRAY['Exact', 'NotOlderThan', NULL]) AS match,
-	pg_temp.refusal(format($$SELECT store.list_page('Leaf', resource_version => 1000000000,
+	tests.refusal(format($$SELECT store.list_page('Leaf', resource_version => 1000000000,
 		resource_version_match => %L)$$, match)) AS r;
 RESET store.request_timeout;
 
@@ -192,7 +199,7 @@ SELECT r.* FROM (VALUES
 	(13, $$kind => 'Leaf', continue => 'no token'$$),
 	(14, $$kind => 'Leaf', label_selector => 'a in ('$$),
 	(15, $$kind => 'Leaf', field_selector => 'a'$$)) AS v (n, arguments),
-	pg_temp.refusal(format('SELECT store.list_page(%s)', arguments)) AS r
+	tests.refusal(format('SELECT store.list_page(%s)', arguments)) AS r
 ORDER BY n;
 
 -- a token belongs to its list, and says which version is read
@@ -205,31 +212,31 @@ SELECT r.state, r.message, r.detail FROM (VALUES
 	(6, $$'Leaf', field_selector => 'a=b', continue => %L$$),
 	(7, $$'Leaf', continue => %L, resource_version => 1$$),
 	(8, $$'Leaf', continue => %L, resource_version_match => 'Exact'$$)) AS v (n, arguments),
-	pg_temp.refusal(format('SELECT store.list_page(' || arguments || ')', :'token')) AS r
+	tests.refusal(format('SELECT store.list_page(' || arguments || ')', :'token')) AS r
 ORDER BY n;
 
 -- whoever changes, cuts or lengthens it is noticed, at every place
 SELECT r.state, count(*) = length(:'token') AS everywhere
 FROM generate_series(1, length(:'token')) AS i,
-	pg_temp.refusal(format('SELECT store.list_page(''Leaf'', continue => %L)',
+	tests.refusal(format('SELECT store.list_page(''Leaf'', continue => %L)',
 		overlay(:'token' PLACING CASE substr(:'token', i, 1) WHEN 'A' THEN 'B' ELSE 'A' END
 			FROM i))) AS r
 GROUP BY r.state;
 SELECT r.state, count(*) = length(:'token') AS everywhere
 FROM generate_series(0, length(:'token') - 1) AS i,
-	pg_temp.refusal(format('SELECT store.list_page(''Leaf'', continue => %L)',
+	tests.refusal(format('SELECT store.list_page(''Leaf'', continue => %L)',
 		left(:'token', i))) AS r
 GROUP BY r.state;
 SELECT r.state FROM unnest(ARRAY['A', '=', ' ', '.']) AS more,
-	pg_temp.refusal(format('SELECT store.list_page(''Leaf'', continue => %L)',
+	tests.refusal(format('SELECT store.list_page(''Leaf'', continue => %L)',
 		:'token' || more)) AS r;
 SELECT r.state, count(*)
 FROM regexp_split_to_table(
 	'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_', '') AS last,
-	pg_temp.refusal(format('SELECT store.list_page(''Leaf'', continue => %L)',
+	tests.refusal(format('SELECT store.list_page(''Leaf'', continue => %L)',
 		left(:'token', -1) || last)) AS r
 GROUP BY r.state ORDER BY r.state;
-SELECT r.state, r.detail FROM pg_temp.refusal(format(
+SELECT r.state, r.detail FROM tests.refusal(format(
 	'SELECT store.list_page(''Leaf'', continue => %L)', repeat('A', 100000))) AS r;
 
 --
@@ -242,9 +249,9 @@ SELECT * FROM pg_temp.show(store.list_page('Leaf',
 
 SELECT applied_index AS floor FROM store.status \gset
 SELECT store.compact(:floor) = :floor AS floor;
-SELECT * FROM pg_temp.refusal(format('SELECT store.list_page(''Leaf'', continue => %L)',
+SELECT * FROM tests.refusal(format('SELECT store.list_page(''Leaf'', continue => %L)',
 	:'page'::jsonb #>> '{metadata,continue}'));
-SELECT * FROM pg_temp.refusal(format(
+SELECT * FROM tests.refusal(format(
 	'SELECT store.list_page(''Leaf'', resource_version => %s, "limit" => 1)', :v));
 
 -- the fresh token goes on where the old one would have, at the newest state

@@ -42,10 +42,15 @@ SELECT store.wait_for(1000000000, '10ms');
 \echo :LAST_ERROR_SQLSTATE
 
 -- reads move nothing
-SELECT commit_index AS before FROM store.status \gset
+SELECT last_index AS before FROM store.status \gset
 SELECT count(*) FROM store.list('Widget', api_version => 'example.com/v1');
+SELECT store.get('Widget', 'c', NULL, 'example.com/v1') IS NOT NULL AS there;
+SELECT store.get('Widget', 'c', NULL, 'example.com/v1', :before) IS NOT NULL AS there_then;
+SELECT jsonb_array_length(store.list_page('Widget', api_version => 'example.com/v1', "limit" => 2)
+	-> 'items') AS page;
+SELECT store.wait_for(:before) = :before AS waited;
 SELECT store.barrier() IS NOT NULL AS done;
-SELECT commit_index = :before AS unmoved FROM store.status;
+SELECT last_index = :before AS unmoved FROM store.status;
 
 -- a node's own replica, at once
 SHOW store.read_consistency;

@@ -119,6 +119,32 @@ FROM store.txn(jsonb_build_array(
 	jsonb_build_array(jsonb_build_object('put', pg_temp.thing('yes'))),
 	jsonb_build_array(jsonb_build_object('put', pg_temp.thing('no')))) AS t;
 
+-- on any keys: of other kinds and groups, in other namespaces, without one
+SELECT store.barrier() AS before \gset
+SELECT succeeded FROM store.txn(
+	'[{"key": {"apiVersion": "v1", "kind": "Node", "name": "txn"}, "exists": false},
+	  {"key": {"apiVersion": "apps/v1", "kind": "Deployment", "namespace": "txn-2", "name": "txn"},
+	   "exists": false}]',
+	'[{"put": {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "txn"}}},
+	  {"create": {"apiVersion": "apps/v1", "kind": "Deployment",
+		"metadata": {"name": "txn", "namespace": "txn-2"}}},
+	  {"put": {"apiVersion": "v1", "kind": "ConfigMap",
+		"metadata": {"name": "txn", "namespace": "txn-2"}}}]');
+SELECT type, api_group, kind, namespace, count(*) OVER (PARTITION BY resource_version) AS at_once
+FROM store.events WHERE resource_version > :before AND name = 'txn' ORDER BY ordinal;
+SELECT jsonb_path_query_array(results, '$[*].op') AS ops FROM store.txn(
+	'[{"key": {"apiVersion": "v1", "kind": "Node", "name": "txn"}, "exists": true},
+	  {"key": {"apiVersion": "v1", "kind": "Node", "namespace": "txn", "name": "txn"},
+	   "exists": false}]',
+	'[{"delete": {"apiVersion": "v1", "kind": "Node", "name": "txn"}},
+	  {"delete": {"apiVersion": "apps/v1", "kind": "Deployment", "namespace": "txn-2",
+		"name": "txn"}},
+	  {"delete": {"apiVersion": "v1", "kind": "ConfigMap", "namespace": "txn-2", "name": "txn"}}]');
+
+-- a version of any size is only another one
+SELECT succeeded FROM store.txn(jsonb_build_array(jsonb_build_object('key', pg_temp.key('a'),
+	'resourceVersion', '9223372036854775807')), '[]');
+
 -- an empty branch writes nothing
 SELECT store.barrier() AS before \gset
 SELECT succeeded, results FROM store.txn('[]', '[]');
@@ -142,6 +168,9 @@ SELECT store.barrier() AS before \gset
 SELECT op FROM store.put(pg_temp.thing('b', '{"m": "1", "k": "2"}'));
 SELECT pg_temp.plain(results) FROM store.txn('[]',
 	jsonb_build_array(jsonb_build_object('put', pg_temp.thing('b', '{"m": "1", "k": "2"}'))));
+SELECT pg_temp.plain(results) FROM store.txn('[]',
+	jsonb_build_array(jsonb_build_object('patch', jsonb_build_object('key', pg_temp.key('b'),
+		'patch', '{}'::jsonb))));
 SELECT type, data = previous AS same FROM pg_temp.events(:before);
 
 --
@@ -208,6 +237,8 @@ FROM (VALUES
 	(16, '[{"key": POD, "resourceVersion": 1}]', '[]'),
 	(17, '[{"key": POD, "resourceVersion": "01"}]', '[]'),
 	(18, '[{"key": POD, "uid": "x"}]', '[]'),
+	(33, '[{"key": POD, "resourceVersion": "9223372036854775808"}]', '[]'),
+	(34, '[{"key": POD, "resourceVersion": ""}]', '[]'),
 	(19, '[]', '[[]]'),
 	(20, '[]', '[{}]'),
 	(21, '[]', '[{"update": {}}]'),

@@ -134,8 +134,10 @@ ok(poll_gone($_, 'short-%'), $_->name . ': what expired is gone') for $cluster->
 
 # All are down when the time comes.
 put($follower, "down-$_", "'2 s'") for 1 .. 20;
+my $due = $follower->safe_psql('postgres',
+	q{SELECT extract(epoch FROM max(expires_at)) FROM store.resources WHERE name LIKE 'down-%'});
 $_->stop('immediate') for $cluster->running;
-sleep 2;    # the time that has to pass
+StoreCluster::poll('the time to come', sub { time() > $due });
 $_->start for $cluster->nodes;
 $cluster->wait_for_leader;
 $cluster->wait_all_writable;

@@ -1,29 +1,34 @@
 # test/unit/unit.mk
 #
-# Unit tests of what needs no server: the codecs.  Included by the top-level
-# Makefile.  "make unit-test SEED=n" replays a run.
+# Unit tests of what needs no server: the codecs, and the versions of the rules.
+# Included by the top-level Makefile.  "make unit-test SEED=n" replays a run.
 
 UNIT_CC ?= $(CC)
 UNIT_SANITIZE ?= -fsanitize=address,undefined -fno-sanitize-recover=undefined
-UNIT_SOURCES = test/unit/codec_test.c \
-	src/command.c src/membership.c src/message.c src/fields.c src/object.c \
-	src/jsonb_bytes.c
+UNIT_STORE = src/command.c src/detail.c src/fields.c src/object.c
+UNIT_SOURCES_codec = $(UNIT_STORE) src/membership.c src/message.c src/jsonb_bytes.c
+UNIT_SOURCES_rules = $(UNIT_STORE) src/json_patch.c src/patch.c src/rules.c \
+	test/unit/rules_server.c test/fuzz/jsonb_server.c
+UNIT_TESTS = test/unit/codec_test test/unit/rules_test
 
-# What the sources use of the server beyond libpgcommon is either stubbed in
-# the test or in functions that it does not call, which --gc-sections drops.
-test/unit/codec_test: $(UNIT_SOURCES) $(wildcard src/*.h test/unit/*.h)
+# What the sources use of the server beyond libpgcommon is either stubbed or in
+# functions that the test does not call, which --gc-sections drops.
+test/unit/codec_test: test/unit/codec_test.c $(UNIT_SOURCES_codec)
+test/unit/rules_test: test/unit/rules_test.c $(UNIT_SOURCES_rules)
+$(UNIT_TESTS): $(wildcard src/*.h test/unit/*.h test/fuzz/*.h)
 	$(UNIT_CC) -std=gnu11 -g -O1 -Wall -Wno-ignored-attributes $(UNIT_SANITIZE) \
 		-ffunction-sections -fdata-sections -Wl,--gc-sections \
-		-I src -I $(shell $(PG_CONFIG) --includedir-server) \
-		$(UNIT_SOURCES) -o $@ \
+		-I src -I test/unit -I test/fuzz -I $(shell $(PG_CONFIG) --includedir-server) \
+		$(filter %.c,$^) -o $@ \
 		-L $(shell $(PG_CONFIG) --pkglibdir) -L $(shell $(PG_CONFIG) --libdir) \
 		-lpgcommon -lpgport -lm
 
 .PHONY: unit-test unit-clean
-unit-test: test/unit/codec_test
+unit-test: $(UNIT_TESTS)
 	ASAN_OPTIONS=detect_leaks=0 test/unit/codec_test $(SEED)
+	ASAN_OPTIONS=detect_leaks=0 test/unit/rules_test
 
 unit-clean:
-	rm -f test/unit/codec_test
+	rm -f $(UNIT_TESTS)
 
 clean: unit-clean
