@@ -13,8 +13,9 @@
  * log, which is the entry before the first one kept.
  *
  * Only the raft worker writes, or the snapshot worker to which it lends the log
- * (snapshot.h).  The apply worker reads through a reader of its own.  All functions run inside a transaction of the caller, who decides how
- * durable it is.
+ * (snapshot.h).  The apply worker reads through a reader of its own.  All
+ * functions run inside a transaction of the caller, who decides how durable it
+ * is.
  *
  *-------------------------------------------------------------------------
  */

@@ -152,8 +152,8 @@ begin_copy(const NodeStatus *node, const SnapshotRequest *request)
 	worker.index = number(rows, 1);
 	worker.term = number(rows, 2);
 	worker.floor = number(rows, 3);
-	worker.membership = DatumGetByteaP(DirectFunctionCall1(byteain,
-														   CStringGetDatum(PEER_VALUE(rows, 0, 4))));
+	worker.membership =
+		DatumGetByteaP(DirectFunctionCall1(byteain, CStringGetDatum(PEER_VALUE(rows, 0, 4))));
 	worker.progress.index = worker.index;
 	worker.progress.resources_total = number(rows, 5);
 	worker.progress.events_total = number(rows, 6);

@@ -61,7 +61,7 @@ sub is_same_state
 	return;
 }
 
-my $n_written = 0;
+my ($cluster, $n_written);
 
 # Write until the log has lost the entry after an index.
 sub compact_log_past
@@ -80,7 +80,7 @@ SELECT count(store.put(jsonb_build_object('apiVersion', 'v1', 'kind', 'ConfigMap
 	'data', jsonb_build_object('text', repeat(md5(i || '-$n_written'), 30)))))
 FROM generate_series(1, 150) AS i
 SQL
-			return $node->safe_psql('postgres', 'SELECT first_index FROM store.status') > $index + 1;
+			return $cluster->status($node, 'first_index') > $index + 1;
 		});
 }
 
@@ -123,7 +123,7 @@ sub wait_for_copy
 		sub { copies_received($node) > $before });
 }
 
-my $cluster = StoreCluster->new(conf => $CONF);
+$cluster = StoreCluster->new(conf => $CONF);
 my @nodes = $cluster->nodes;
 my ($leader, $away, $other, $index, $base, $writer, $before);
 
@@ -277,7 +277,8 @@ sub stop_in_phase
 		q{SELECT count(*) = 1 FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'})
 	  or die 'nobody waits';
 	$second = $away->background_psql('postgres');
-	$second->query_until(qr/begun/, "\\echo begun\nBEGIN; LOCK TABLE store.$table IN SHARE MODE;\n");
+	$second->query_until(qr/begun/,
+		"\\echo begun\nBEGIN; LOCK TABLE store.$table IN SHARE MODE;\n");
 	$away->poll_query_until('postgres',
 		qq{SELECT count(*) = 1 FROM pg_locks WHERE NOT granted AND mode = 'ShareLock'
 		AND relation = 'store.$table'::regclass})
