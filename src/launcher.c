@@ -34,9 +34,6 @@
 #define RESTART_MS			1000
 #define DATABASE_RETRY_MS	5000
 
-/* How long a wish for a copy holds, in heartbeats. */
-#define REQUEST_BEATS		20
-
 typedef struct WorkerEntry
 {
 	WorkerKind	kind;
@@ -127,8 +124,8 @@ is_needed(WorkerEntry *entry, uint64 now)
 
 	if (entry->kind != WORKER_SNAPSHOT)
 		return true;
-	if (!snapshot_is_wanted(&request, now, REQUEST_BEATS * store_heartbeat_interval,
-							&delay_ms))
+	if (!snapshot_is_wanted(&request, now,
+							SNAPSHOT_REQUEST_BEATS * store_heartbeat_interval, &delay_ms))
 		return false;
 	entry->start_at = Max(entry->start_at, now + delay_ms);
 	return true;

@@ -426,6 +426,13 @@ publish_members(NodeStatus *status)
 static void
 publish_problem(void)
 {
+	SnapshotRequest request;
+	uint64		delay_ms;
+
+	/* What went wrong with a copy is no problem once we can do without. */
+	if (!snapshot_is_wanted(&request, worker.now_ms,
+							SNAPSHOT_REQUEST_BEATS * store_heartbeat_interval, &delay_ms))
+		status_set_problem(WORKER_SNAPSHOT, NULL);
 	if (!enableFsync)
 		status_set_problem(WORKER_RAFT, "fsync is off: a crash may lose what was acknowledged");
 	else if (!fullPageWrites)

@@ -79,7 +79,7 @@ snapshot_want(uint64 leader, uint64 at_least, uint64 now_ms, uint64 patience_ms)
 	bool		believed;
 
 	SpinLockAcquire(&shared->mutex);
-	if (shared->request.leader == 0 || now_ms - shared->last_asked_ms > patience_ms)
+	if (shared->request.leader == 0 || now_ms > shared->last_asked_ms + patience_ms)
 	{
 		memset(&shared->request, 0, sizeof(shared->request));
 		shared->first_asked_ms = now_ms;
@@ -88,7 +88,7 @@ snapshot_want(uint64 leader, uint64 at_least, uint64 now_ms, uint64 patience_ms)
 	shared->last_asked_ms = now_ms;
 	shared->request.leader = leader;
 	shared->request.at_least = at_least;
-	believed = now_ms - shared->first_asked_ms >= patience_ms &&
+	believed = now_ms >= shared->first_asked_ms + patience_ms &&
 		shared->received.phase == SNAPSHOT_IDLE && now_ms >= shared->not_before_ms;
 	SpinLockRelease(&shared->mutex);
 	return believed;
@@ -102,7 +102,7 @@ snapshot_is_wanted(SnapshotRequest *request, uint64 now_ms, uint64 memory_ms,
 
 	SpinLockAcquire(&shared->mutex);
 	*request = shared->request;
-	wanted = shared->request.leader != 0 && now_ms - shared->last_asked_ms <= memory_ms;
+	wanted = shared->request.leader != 0 && now_ms <= shared->last_asked_ms + memory_ms;
 	*delay_ms = shared->not_before_ms > now_ms ? shared->not_before_ms - now_ms : 0;
 	SpinLockRelease(&shared->mutex);
 	return wanted;

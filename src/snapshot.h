@@ -27,6 +27,9 @@
 /* Copies that one node sends at the same time. */
 #define SNAPSHOT_MAX_SENDERS	4
 
+/* How long the leader's word that a copy is needed holds, in heartbeats. */
+#define SNAPSHOT_REQUEST_BEATS	20
+
 /* In the order in which a copy goes through them. */
 typedef enum SnapshotPhase
 {

@@ -44,9 +44,6 @@
 /* Longest silence of the other side that is not taken for its end. */
 #define PATIENCE_MS		60000
 
-/* How long a request of the leader holds, in its heartbeats. */
-#define REQUEST_BEATS	20
-
 /* Between two updates of the progress. */
 #define PROGRESS_ROWS	256
 
@@ -382,7 +379,7 @@ store_snapshot_main(Datum arg)
 	status_read(node);
 	if (!node->running ||
 		!snapshot_is_wanted(&request, worker_now_ms(),
-							REQUEST_BEATS * store_heartbeat_interval, &delay_ms))
+							SNAPSHOT_REQUEST_BEATS * store_heartbeat_interval, &delay_ms))
 		proc_exit(0);
 
 	attempt(node, &request);
