@@ -28,6 +28,7 @@ typedef struct SnapshotShared
 	uint64		first_asked_ms;
 	uint64		last_asked_ms;
 	uint64		not_before_ms;
+	bool		believed;		/* it was asked for long enough */
 
 	SnapshotLoan loan;
 	uint64		loan_index;
@@ -76,7 +77,7 @@ snapshot_shmem_init(void)
 bool
 snapshot_want(uint64 leader, uint64 at_least, uint64 now_ms, uint64 patience_ms)
 {
-	bool		believed;
+	bool		due;
 
 	SpinLockAcquire(&shared->mutex);
 	if (shared->request.leader == 0 || now_ms > shared->last_asked_ms + patience_ms)
@@ -84,14 +85,17 @@ snapshot_want(uint64 leader, uint64 at_least, uint64 now_ms, uint64 patience_ms)
 		memset(&shared->request, 0, sizeof(shared->request));
 		shared->first_asked_ms = now_ms;
 		shared->not_before_ms = 0;
+		shared->believed = false;
 	}
 	shared->last_asked_ms = now_ms;
 	shared->request.leader = leader;
 	shared->request.at_least = at_least;
-	believed = now_ms >= shared->first_asked_ms + patience_ms &&
-		shared->received.phase == SNAPSHOT_IDLE && now_ms >= shared->not_before_ms;
+	if (now_ms >= shared->first_asked_ms + patience_ms)
+		shared->believed = true;
+	due = shared->believed && shared->received.phase == SNAPSHOT_IDLE &&
+		now_ms >= shared->not_before_ms;
 	SpinLockRelease(&shared->mutex);
-	return believed;
+	return due;
 }
 
 bool
@@ -102,7 +106,8 @@ snapshot_is_wanted(SnapshotRequest *request, uint64 now_ms, uint64 memory_ms,
 
 	SpinLockAcquire(&shared->mutex);
 	*request = shared->request;
-	wanted = shared->request.leader != 0 && now_ms <= shared->last_asked_ms + memory_ms;
+	wanted = shared->request.leader != 0 && shared->believed &&
+		now_ms <= shared->last_asked_ms + memory_ms;
 	*delay_ms = shared->not_before_ms > now_ms ? shared->not_before_ms - now_ms : 0;
 	SpinLockRelease(&shared->mutex);
 	return wanted;
@@ -126,6 +131,7 @@ snapshot_fulfilled(void)
 {
 	SpinLockAcquire(&shared->mutex);
 	memset(&shared->request, 0, sizeof(shared->request));
+	shared->believed = false;
 	SpinLockRelease(&shared->mutex);
 }
 

@@ -93,7 +93,7 @@ extern bool snapshot_want(uint64 leader, uint64 at_least, uint64 now_ms,
 						  uint64 patience_ms);
 
 /*
- * Is a copy wanted, that is, was it asked for within the last "memory_ms"?
+ * Is a copy wanted, that is, was it asked for and believed within the last "memory_ms"?
  * If so, *delay_ms is how long to wait before the next attempt.
  */
 extern bool snapshot_is_wanted(SnapshotRequest *request, uint64 now_ms,

@@ -304,6 +304,9 @@ install(void)
 	log_tables_replace(worker.index, worker.term, VARDATA(worker.membership),
 					   VARSIZE(worker.membership) - VARHDRSZ);
 	lifecycle_new_epoch_at_commit();
+
+	/* Before the raft worker goes on, and hears the leader ask once more. */
+	snapshot_fulfilled();
 	worker_commit();
 }
 
@@ -383,7 +386,6 @@ store_snapshot_main(Datum arg)
 		proc_exit(0);
 
 	attempt(node, &request);
-	snapshot_fulfilled();
 	status_set_problem(WORKER_SNAPSHOT, NULL);
 	ereport(LOG,
 			(errmsg("this node was brought up to date by a copy as of index " UINT64_FORMAT,
