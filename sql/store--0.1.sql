@@ -174,6 +174,83 @@ END
 $$;
 
 ------------------------------------------------------------------------------
+-- Copies, for members that missed too much of the log.  What arrives is staged
+-- in unlogged tables, in the columns of store.resources and store.events, with
+-- jsonb as the bytes that it is.
+------------------------------------------------------------------------------
+
+CREATE UNLOGGED TABLE store.raft_copied_resources
+(
+	api_group text COLLATE "C" NOT NULL,
+	version text COLLATE "C" NOT NULL,
+	kind text COLLATE "C" NOT NULL,
+	namespace text COLLATE "C",
+	name text COLLATE "C" NOT NULL,
+	object bytea NOT NULL,
+	uid uuid NOT NULL,
+	create_revision bigint NOT NULL,
+	resource_version bigint NOT NULL,
+	generation bigint NOT NULL,
+	labels bytea,
+	expires_at timestamptz
+)
+WITH (autovacuum_enabled = off, toast.autovacuum_enabled = off);
+ALTER TABLE store.raft_copied_resources
+	ALTER COLUMN object SET STORAGE EXTERNAL, ALTER COLUMN labels SET STORAGE EXTERNAL;
+COMMENT ON TABLE store.raft_copied_resources IS
+	'a copy of another member''s store.resources that is coming in';
+
+CREATE UNLOGGED TABLE store.raft_copied_events
+(
+	resource_version bigint NOT NULL,
+	type text COLLATE "C" NOT NULL,
+	api_group text COLLATE "C" NOT NULL,
+	version text COLLATE "C" NOT NULL,
+	kind text COLLATE "C" NOT NULL,
+	namespace text COLLATE "C",
+	name text COLLATE "C" NOT NULL,
+	object bytea NOT NULL,
+	reason text COLLATE "C" NOT NULL,
+	at timestamptz NOT NULL,
+	ordinal integer NOT NULL,
+	previous bytea,
+	previous_version bigint
+)
+WITH (autovacuum_enabled = off, toast.autovacuum_enabled = off);
+ALTER TABLE store.raft_copied_events
+	ALTER COLUMN object SET STORAGE EXTERNAL, ALTER COLUMN previous SET STORAGE EXTERNAL;
+COMMENT ON TABLE store.raft_copied_events IS
+	'a copy of another member''s store.events that is coming in';
+
+-- What a member sends.  With the rights of the views' owner, so that neither
+-- privileges nor row security of the reader make the copy incomplete.
+CREATE FUNCTION store.raft_bytes(value jsonb)
+RETURNS bytea
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'store_raft_bytes';
+COMMENT ON FUNCTION store.raft_bytes IS
+	'a jsonb as the bytes that it is';
+
+CREATE VIEW store.raft_resources AS
+	SELECT api_group, version, kind, namespace, name, store.raft_bytes(object) AS object, uid,
+		create_revision, resource_version, generation, store.raft_bytes(labels) AS labels,
+		expires_at
+	FROM store.resources;
+COMMENT ON VIEW store.raft_resources IS
+	'store.resources, to be copied to another member';
+
+CREATE VIEW store.raft_events AS
+	SELECT resource_version, type, api_group, version, kind, namespace, name,
+		store.raft_bytes(object) AS object, reason, at, ordinal,
+		store.raft_bytes(previous) AS previous, previous_version
+	FROM store.events
+	WHERE resource_version > (SELECT max(floor) FROM
+		(SELECT floor FROM store.raft_applied_0
+		UNION ALL SELECT floor FROM store.raft_applied_1) AS marks);
+COMMENT ON VIEW store.raft_events IS
+	'the retained part of store.events, to be copied to another member';
+
+------------------------------------------------------------------------------
 -- Writes.  Each is one entry of the Raft log, durable on a majority before the
 -- function returns, and not undone by ROLLBACK.
 ------------------------------------------------------------------------------
@@ -518,6 +595,33 @@ CREATE VIEW store.members AS
 COMMENT ON VIEW store.members IS
 	'the members of the cluster; match_index, lag and last_contact are known to the leader';
 
+CREATE FUNCTION store.copy_status
+(
+	OUT pid integer,
+	OUT direction text,
+	OUT peer text,
+	OUT phase text,
+	OUT index bigint,
+	OUT resources_total bigint,
+	OUT resources_done bigint,
+	OUT events_total bigint,
+	OUT events_done bigint,
+	OUT bytes_done bigint,
+	OUT started_at timestamptz
+)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'store_copy_status';
+COMMENT ON FUNCTION store.copy_status IS 'the rows of store.progress_copy';
+
+CREATE VIEW store.progress_copy AS
+	SELECT pid, direction, peer, phase, index, resources_total, resources_done,
+		events_total, events_done, bytes_done, started_at
+	FROM store.copy_status();
+COMMENT ON VIEW store.progress_copy IS
+	'copies of the store that this node is receiving or sending;'
+	' how far a sending session is, is in pg_stat_progress_copy';
+
 ------------------------------------------------------------------------------
 -- What members call on each other
 ------------------------------------------------------------------------------
@@ -568,6 +672,24 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'store_raft_steer';
 COMMENT ON FUNCTION store.raft_steer IS
 	'one step of removing, following or handing over, on the leader';
+CREATE FUNCTION store.raft_copy
+(
+	cluster_id uuid,
+	node_id bigint,
+	at_least bigint,
+	OUT format integer,
+	OUT index bigint,
+	OUT term bigint,
+	OUT floor bigint,
+	OUT membership bytea,
+	OUT resources bigint,
+	OUT events bigint
+)
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'store_raft_copy';
+COMMENT ON FUNCTION store.raft_copy IS
+	'begin to send a copy of this node''s state, as the transaction sees it';
 
 ------------------------------------------------------------------------------
 -- This node founds a cluster of one.
@@ -610,6 +732,13 @@ BEGIN
 			' FOR EACH ROW EXECUTE FUNCTION store.guard()', name);
 		EXECUTE pg_catalog.format('ALTER TABLE store.%I ENABLE ALWAYS TRIGGER guard_row', name);
 	END LOOP;
+	-- without the trigger on rows, for which COPY would insert one by one
+	FOREACH name IN ARRAY ARRAY['raft_copied_resources', 'raft_copied_events'] LOOP
+		EXECUTE pg_catalog.format(
+			'CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON store.%I'
+			' FOR EACH STATEMENT EXECUTE FUNCTION store.guard()', name);
+		EXECUTE pg_catalog.format('ALTER TABLE store.%I ENABLE ALWAYS TRIGGER guard', name);
+	END LOOP;
 END
 $$;
 
@@ -623,5 +752,6 @@ REVOKE ALL ON ALL ROUTINES IN SCHEMA store FROM PUBLIC;
 REVOKE USAGE ON TYPE store.result FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA store TO pg_monitor;
-GRANT SELECT ON store.status, store.members TO pg_monitor;
-GRANT EXECUTE ON FUNCTION store.node_status(), store.member_status() TO pg_monitor;
+GRANT SELECT ON store.status, store.members, store.progress_copy TO pg_monitor;
+GRANT EXECUTE ON FUNCTION store.node_status(), store.member_status(), store.copy_status()
+	TO pg_monitor;

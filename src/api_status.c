@@ -63,7 +63,8 @@ problem(const NodeStatus *node)
 		node->running ? "" : "the raft worker is not running",
 		node->apply_problem,
 		node->notify_problem,
-		node->queue_problem
+		node->queue_problem,
+		node->snapshot_problem
 	};
 	StringInfoData text;
 

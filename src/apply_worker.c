@@ -250,6 +250,9 @@ apply_batch(void)
 	if (n > 0)
 	{
 		machine_begin(&worker.cluster_id);
+
+		/* We may have waited until a copy had replaced the tables. */
+		worker_check();
 		for (uint32 i = 0; i < n; i++)
 		{
 			apply_entry(&worker.entries[i]);

@@ -11,7 +11,8 @@
  *
  * The raft worker does this, because it is the one that never waits for a
  * lock, and pg_blocking_pids() tells it who is in the way, whatever kind of
- * lock it is.
+ * lock it is.  It does the same for the snapshot worker while that replaces
+ * the tables.
  *
  * Copyright (c) 2026, store contributors
  *
@@ -22,6 +23,7 @@
 #include <signal.h>
 
 #include "miscadmin.h"
+#include "snapshot.h"
 #include "status.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -54,6 +56,10 @@ stop_blocker(int pid)
 {
 	bool		again = was_canceled(pid);
 
+	/* What it does is what the apply worker has to wait for. */
+	if (pid != 0 && pid == status_worker_pid(WORKER_SNAPSHOT))
+		return;
+
 	if (pid == 0)
 	{
 		status_set_problem(WORKER_APPLY,
@@ -62,7 +68,7 @@ stop_blocker(int pid)
 	}
 	ereport(LOG,
 			(errmsg(again ? "terminating process %d" : "canceling statement of process %d", pid),
-			 errdetail("It holds a lock that the store's apply worker has been waiting for longer than store.max_apply_delay (%d ms).",
+			 errdetail("It holds a lock that a worker of the store has been waiting for longer than store.max_apply_delay (%d ms).",
 					   store_max_apply_delay)));
 	if (!again)
 		canceled_pids[n_canceled++ % lengthof(canceled_pids)] = pid;
@@ -72,14 +78,16 @@ stop_blocker(int pid)
 }
 
 static void
-stop_blockers(int apply_pid)
+stop_blockers(int worker_pid)
 {
 	ArrayType  *pids;
 	int		   *values;
 	int			n;
 
+	if (worker_pid == 0)
+		return;
 	pids = DatumGetArrayTypeP(DirectFunctionCall1(pg_blocking_pids,
-												  Int32GetDatum(apply_pid)));
+												  Int32GetDatum(worker_pid)));
 	values = (int *) ARR_DATA_PTR(pids);
 	n = ArrayGetNItems(ARR_NDIM(pids), ARR_DIMS(pids));
 	for (int i = 0; i < n; i++)
@@ -89,8 +97,9 @@ stop_blockers(int apply_pid)
 uint64
 blocker_watch(uint64 now_ms, bool behind, uint64 applied_index)
 {
-	int			apply_pid;
+	bool		replacing = snapshot_is_replacing();
 
+	behind = behind || replacing;
 	if (!behind || applied_index != stuck_index || stuck_since_ms == 0)
 	{
 		stuck_index = applied_index;
@@ -102,9 +111,9 @@ blocker_watch(uint64 now_ms, bool behind, uint64 applied_index)
 	if (now_ms < next_look_ms)
 		return next_look_ms;
 
-	apply_pid = status_worker_pid(WORKER_APPLY);
-	if (apply_pid != 0)
-		stop_blockers(apply_pid);
+	stop_blockers(status_worker_pid(WORKER_APPLY));
+	if (replacing)
+		stop_blockers(status_worker_pid(WORKER_SNAPSHOT));
 	next_look_ms = now_ms + GRACE_MS;
 	return next_look_ms;
 }

@@ -6,7 +6,8 @@
  * The launcher is the one process the postmaster knows from the start.  It
  * connects to no database, so it can see that store.database does not exist
  * and wait for it, where a worker could only die trying.  A worker that ends,
- * for whatever reason, is started again, at most once a second.
+ * for whatever reason, is started again, at most once a second.  The snapshot
+ * worker is started only when there is something for it to do.
  *
  * Copyright (c) 2026, store contributors
  *
@@ -24,6 +25,7 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "snapshot.h"
 #include "storage/ipc.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
@@ -44,7 +46,8 @@ typedef struct WorkerEntry
 static WorkerEntry workers[] = {
 	{WORKER_RAFT, "store raft worker", "store_raft_main", NULL, 0},
 	{WORKER_APPLY, "store apply worker", "store_apply_main", NULL, 0},
-	{WORKER_NOTIFY, "store notify worker", "store_notify_main", NULL, 0}
+	{WORKER_NOTIFY, "store notify worker", "store_notify_main", NULL, 0},
+	{WORKER_SNAPSHOT, "store snapshot worker", "store_snapshot_main", NULL, 0}
 };
 
 static void
@@ -115,6 +118,25 @@ start_worker(WorkerEntry *entry)
 }
 
 /*
+ * Is there something to do for this worker?  If so, it does not start before
+ * *start_at, which is set later if need be.
+ */
+static bool
+is_needed(WorkerEntry *entry, uint64 now)
+{
+	SnapshotRequest request;
+	uint64		delay_ms;
+
+	if (entry->kind != WORKER_SNAPSHOT)
+		return true;
+	if (!snapshot_is_wanted(&request, now,
+							SNAPSHOT_REQUEST_BEATS * store_heartbeat_interval, &delay_ms))
+		return false;
+	entry->start_at = Max(entry->start_at, now + delay_ms);
+	return true;
+}
+
+/*
  * Forget workers that have ended, start those that are due.  Returns how long
  * to sleep at most, or -1.
  */
@@ -135,7 +157,7 @@ tend_workers(void)
 			pfree(entry->handle);
 			entry->handle = NULL;
 		}
-		if (entry->handle != NULL)
+		if (entry->handle != NULL || !is_needed(entry, now))
 			continue;
 
 		/*
@@ -168,7 +190,7 @@ all_running(void)
 {
 	for (int i = 0; i < lengthof(workers); i++)
 	{
-		if (workers[i].handle == NULL)
+		if (workers[i].handle == NULL && workers[i].kind != WORKER_SNAPSHOT)
 			return false;
 	}
 	return true;

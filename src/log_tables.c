@@ -637,12 +637,28 @@ log_tables_compact(uint64 up_to, uint64 *base_term)
 	return base_index;
 }
 
+uint64
+log_tables_overflow(int times)
+{
+	Size		limit = (Size) store_log_segment_size * 1024 * times;
+
+	check_open();
+	if (raft_log.segments[raft_log.current].n_bytes < limit || !log_tables_is_crowded())
+		return 0;
+	for (int i = 0; i < RAFT_LOG_SEGMENTS; i++)
+	{
+		if (raft_log.segments[i].first == raft_log.base_index + 1)
+			return raft_log.segments[i].last;
+	}
+	return 0;
+}
+
 /*
  * Waits for no reader: where one is in the way of TRUNCATE, the rows are
  * deleted one by one.
  */
-void
-log_tables_reset(const RaftState *state)
+static void
+empty_all_segments(void)
 {
 	log_tables_close();
 	locate_segments();
@@ -656,6 +672,23 @@ log_tables_reset(const RaftState *state)
 			delete_entries(&raft_log.segments[i], 0);
 	}
 	CommandCounterIncrement();
+}
+
+void
+log_tables_replace(uint64 base_index, uint64 base_term,
+				   const char *membership, uint32 length)
+{
+	LogEntry	entry = {.data = membership, .length = length};
+
+	empty_all_segments();
+	log_tables_save_base(base_index, base_term, &entry);
+	log_tables_close();
+}
+
+void
+log_tables_reset(const RaftState *state)
+{
+	empty_all_segments();
 	log_tables_save_state(state);
 
 	raft_log.base_index = state->base_index;

@@ -13,9 +13,10 @@
  * log, which is the entry before the first one kept.  Besides, where this row
  * was last at home, so that a copy of it is told from the row itself.
  *
- * Only the raft worker writes.  The apply worker reads through a reader of its
- * own.  All functions run inside a transaction of the caller, who decides how
- * durable it is.
+ * Only the raft worker writes, or the snapshot worker to which it lends the log
+ * (snapshot.h).  The apply worker reads through a reader of its own.  All
+ * functions run inside a transaction of the caller, who decides how durable it
+ * is.
  *
  *-------------------------------------------------------------------------
  */
@@ -120,6 +121,21 @@ extern bool log_tables_is_crowded(void);
  * *base_term, or 0 if nothing was done.
  */
 extern uint64 log_tables_compact(uint64 up_to, uint64 *base_term);
+
+/*
+ * The last entry of the oldest segment, if there is no room left in the
+ * rotation: all segments are in use, and the current one has "times" the size
+ * it should have.  0 otherwise.
+ */
+extern uint64 log_tables_overflow(int times);
+
+/*
+ * Make the log an empty one that begins after an entry which came with a copy
+ * of the state; term and vote stay.  Run in another process than the raft
+ * worker's, which has to open the log anew.
+ */
+extern void log_tables_replace(uint64 base_index, uint64 base_term,
+							   const char *membership, uint32 length);
 
 /*
  * Become a member with another identity and an empty log (join, recovery); home

@@ -268,6 +268,15 @@ machine_jump(uint64 index)
 					 UINT64_FORMAT ", " UINT64_FORMAT ")", index, index));
 }
 
+/* The newest position counts, so those of the old state may stay. */
+void
+machine_move_to(uint64 index, uint64 floor)
+{
+	(void) machine_open();
+	floor_index = floor;
+	mark_applied(index);
+}
+
 /* ------------------------------------------------------------------------
  * Rows
  * ------------------------------------------------------------------------

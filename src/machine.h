@@ -64,6 +64,9 @@ extern void machine_set_first_expiry(TimestampTz time);
 /* Is there neither a resource nor an event? */
 extern bool machine_is_empty(void);
 
+/* The rows have been replaced by those of a later index. */
+extern void machine_move_to(uint64 index, uint64 floor);
+
 /* Start from the beginning of another log; the machine must be empty. */
 extern void machine_forget_applied(void);
 

@@ -31,19 +31,22 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-typedef struct PeerSession
+struct PeerSession
 {
 	PGconn	   *conn;			/* counted as an external descriptor */
 	PGresult   *result;			/* the latest */
-	TimestampTz start;
+	char	   *row;			/* of a COPY, the latest; libpq's */
+	TimestampTz start;			/* of the call, or of this wait */
 	int			timeout_ms;
-} PeerSession;
+};
 
 static void
 session_release(PeerSession *session)
 {
 	PQclear(session->result);
 	session->result = NULL;
+	PQfreemem(session->row);
+	session->row = NULL;
 	if (session->conn != NULL)
 	{
 		PQfinish(session->conn);
@@ -88,16 +91,16 @@ libpq_complaint(const PeerSession *session)
 
 /* Returns NULL, or why there is no session (palloc'd). */
 static char *
-session_connect(PeerSession *session, const char *conninfo)
+session_connect(PeerSession *session, const char *conninfo, const char *purpose,
+				const char *settings)
 {
 	PostgresPollingStatusType status = PGRES_POLLING_WRITING;
 	ConninfoOptions options;
 	char	   *problem;
 
 	problem = conninfo_assemble(conninfo,
-								psprintf("store call from %s", settings_node_name()),
-								psprintf("-c statement_timeout=%d", session->timeout_ms),
-								&options);
+								psprintf("store %s %s", purpose, settings_node_name()),
+								settings, &options);
 	if (problem != NULL)
 		return problem;
 
@@ -194,18 +197,16 @@ report_remote_error(PeerSession *session)
 						PQhost(session->conn), PQport(session->conn))));
 }
 
-/* Run the statement; its result is in session->result afterwards. */
+/*
+ * Take the results of a statement to the end; the last one is in
+ * session->result afterwards.
+ *
+ * One statement has one result, but an error can still follow it, for the
+ * transaction commits only then.
+ */
 static void
-session_query(PeerSession *session, const char *query,
-			  int n_params, const char *const *params)
+session_take_results(PeerSession *session)
 {
-	if (!PQsendQueryParams(session->conn, query, n_params, NULL, params, NULL, NULL, 0))
-		report_lost_connection(session);
-
-	/*
-	 * One statement has one result, but an error can still follow it, for the
-	 * transaction commits only then.
-	 */
 	for (;;)
 	{
 		PGresult   *result;
@@ -233,6 +234,16 @@ session_query(PeerSession *session, const char *query,
 	}
 }
 
+/* Run the statement; its result is in session->result afterwards. */
+static void
+session_query(PeerSession *session, const char *query,
+			  int n_params, const char *const *params)
+{
+	if (!PQsendQueryParams(session->conn, query, n_params, NULL, params, NULL, NULL, 0))
+		report_lost_connection(session);
+	session_take_results(session);
+}
+
 static PeerRows *
 copy_rows(const PGresult *result)
 {
@@ -255,6 +266,22 @@ copy_rows(const PGresult *result)
 	return rows;
 }
 
+static char *
+call_settings(int timeout_ms)
+{
+	return psprintf("-c statement_timeout=%d", timeout_ms);
+}
+
+static void
+report_no_session(const char *problem)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
+			 errmsg("could not connect to peer"),
+			 errdetail_internal("%s", problem),
+			 errhint("Check the connection string, store.peer_options here, and pg_hba.conf there.")));
+}
+
 PeerRows *
 peer_call(const char *conninfo, int timeout_ms, const char *query,
 		  int n_params, const char *const *params)
@@ -264,14 +291,11 @@ peer_call(const char *conninfo, int timeout_ms, const char *query,
 
 	PG_TRY();
 	{
-		char	   *problem = session_connect(&session, conninfo);
+		char	   *problem = session_connect(&session, conninfo, "call from",
+											  call_settings(timeout_ms));
 
 		if (problem != NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
-					 errmsg("could not connect to peer"),
-					 errdetail_internal("%s", problem),
-					 errhint("Check the connection string, store.peer_options here, and pg_hba.conf there.")));
+			report_no_session(problem);
 		session_query(&session, query, n_params, params);
 		rows = copy_rows(session.result);
 	}
@@ -342,7 +366,8 @@ peer_problem(const char *conninfo, int timeout_ms)
 
 	PG_TRY();
 	{
-		problem = session_connect(&session, conninfo);
+		problem = session_connect(&session, conninfo, "call from",
+								  call_settings(timeout_ms));
 	}
 	PG_FINALLY();
 	{
@@ -351,4 +376,88 @@ peer_problem(const char *conninfo, int timeout_ms)
 	PG_END_TRY();
 
 	return problem;
+}
+
+PeerSession *
+peer_open(const char *conninfo, int timeout_ms, const char *purpose,
+		  const char *settings)
+{
+	PeerSession *session = palloc0(sizeof(PeerSession));
+	char	   *problem;
+
+	session->start = GetCurrentTimestamp();
+	session->timeout_ms = timeout_ms;
+	problem = session_connect(session, conninfo, purpose, settings);
+	if (problem != NULL)
+		report_no_session(problem);
+	return session;
+}
+
+PeerRows *
+peer_query(PeerSession *session, const char *query,
+		   int n_params, const char *const *params)
+{
+	session->start = GetCurrentTimestamp();
+	session_query(session, query, n_params, params);
+	return copy_rows(session->result);
+}
+
+void
+peer_close(PeerSession *session)
+{
+	session_release(session);
+	pfree(session);
+}
+
+void
+peer_copy_begin(PeerSession *session, const char *query)
+{
+	session->start = GetCurrentTimestamp();
+	if (!PQsendQueryParams(session->conn, query, 0, NULL, NULL, NULL, NULL, 0))
+		report_lost_connection(session);
+	session_wait_for_result(session);
+	PQclear(session->result);
+	session->result = PQgetResult(session->conn);
+	if (PQresultStatus(session->result) == PGRES_FATAL_ERROR)
+		report_remote_error(session);
+	if (PQresultStatus(session->result) != PGRES_COPY_OUT)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("unexpected kind of answer from peer")));
+}
+
+int
+peer_copy_read(PeerSession *session, const char **data, uint64 *n_rows)
+{
+	int			length;
+
+	PQfreemem(session->row);
+	session->row = NULL;
+	while ((length = PQgetCopyData(session->conn, &session->row, true)) == 0)
+	{
+		bool		ready;
+
+		session->start = GetCurrentTimestamp();
+		do
+		{
+			if (!session_wait(session, WL_SOCKET_READABLE, &ready))
+				ereport(ERROR,
+						(errcode(ERRCODE_CONNECTION_FAILURE),
+						 errmsg("no data from peer within %d ms", session->timeout_ms)));
+		} while (!ready);
+		if (PQconsumeInput(session->conn) == 0)
+			report_lost_connection(session);
+	}
+	if (length == -2)
+		report_lost_connection(session);
+	if (length > 0)
+	{
+		*data = session->row;
+		return length;
+	}
+
+	session->start = GetCurrentTimestamp();
+	session_take_results(session);
+	*n_rows = strtou64(PQcmdTuples(session->result), NULL, 10);
+	return -1;
 }

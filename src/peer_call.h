@@ -4,7 +4,8 @@
  *	  Ask another member something and wait for the answer.
  *
  * For SQL functions in ordinary backends (joining a cluster, finding out
- * whether an address works).  The workers must not wait: they use transport.h.
+ * whether an address works), and for the snapshot worker.  The raft worker must
+ * not wait: it uses transport.h.
  *
  * Copyright (c) 2026, store contributors
  *
@@ -48,6 +49,31 @@ extern PeerRows *peer_try(const char *conninfo, int timeout_ms,
 						  const char *query,
 						  int n_params, const char *const *params,
 						  char **problem);
+
+/*
+ * A session of several statements, for a process that ends when one of them
+ * fails: errors are as above, and do not close it.  purpose names it to the
+ * other side, settings are for the session there ("-c name=value").  No wait
+ * for the other side may be longer than timeout_ms; how long all of it takes
+ * is not limited.  In the current memory context.
+ */
+typedef struct PeerSession PeerSession;
+
+extern PeerSession *peer_open(const char *conninfo, int timeout_ms,
+							  const char *purpose, const char *settings);
+extern PeerRows *peer_query(PeerSession *session, const char *query,
+							int n_params, const char *const *params);
+
+/* Nothing is said to the other side but farewell. */
+extern void peer_close(PeerSession *session);
+
+/*
+ * Start a COPY ... TO STDOUT; then read its data, message by message.  *data is
+ * borrowed until the next call.  Returns its length, or -1 at the end, when
+ * *n_rows is how many rows the other side says it has sent.
+ */
+extern void peer_copy_begin(PeerSession *session, const char *query);
+extern int	peer_copy_read(PeerSession *session, const char **data, uint64 *n_rows);
 
 /*
  * Whether a session can be had with this connection string: NULL, or why not

@@ -90,15 +90,6 @@ admin_admit(const InboxRecord *record, const struct raft *node,
 	}
 	if (already_admitted(record, node, request))
 		return false;
-	if (raft_first_index(node) > 1)
-	{
-		admin_refuse(record, ERRCODE_FEATURE_NOT_SUPPORTED,
-					 "the log of this cluster no longer reaches back to its beginning",
-					 "A new member catches up from the log; catching up by copy is not part of this version.",
-					 "Let members join before the log has outgrown its segments (store.log_segment_size).");
-		return false;
-	}
-
 	/* The leader's own address may have changed since it was last written. */
 	self = membership_find(&next, update->leader);
 	if (self != NULL)

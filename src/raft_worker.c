@@ -31,10 +31,12 @@
 #include "raft_verbs.h"
 #include "recorder.h"
 #include "recovery.h"
+#include "link_report.h"
 #include "log_tables.h"
 #include "request.h"
 #include "retention.h"
 #include "roster.h"
+#include "snapshot.h"
 #include "starts.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -62,6 +64,12 @@
 /* A node that was removed has nothing to do; it is woken by its sessions. */
 #define REMOVED_NAP_MS	60000
 
+/* A leader that says for so many heartbeats that we need a copy means it. */
+#define SNAPSHOT_BEATS	3
+
+/* While a copy is sent, the log behind it is kept: so many times a segment. */
+#define HELD_SEGMENTS	4
+
 /* How often the log is looked at for segments to empty. */
 #define COMPACT_MS		1000
 
@@ -81,6 +89,8 @@ static struct
 	uint64		applied_term;	/* what pending_sweep() was told */
 	uint64		published_ms;
 	uint64		compacted_ms;
+	uint64		membership_index;	/* of the published one */
+	bool		membership_known;
 	uint64		hand_over_ms;	/* not before */
 	int			n_slow_writes;	/* in a row */
 	bool		state_changed;	/* worth publishing at once */
@@ -103,6 +113,17 @@ new_event(enum raft_event_type type)
 	worker.event.now_ms = worker_now_ms();
 	worker.event.random = pg_prng_uint64(&pg_global_prng_state);
 	return &worker.event;
+}
+
+/* The leader says that it no longer has the log that we need. */
+static void
+heed_snapshot(void)
+{
+	const struct raft_message *message = &worker.event.u.received.message;
+
+	if (snapshot_want(worker.update.snapshot_from, message->prev_index,
+					  worker.event.now_ms, SNAPSHOT_BEATS * store_heartbeat_interval))
+		status_wake(WORKER_LAUNCHER);
 }
 
 /*
@@ -130,6 +151,8 @@ step(const LogEntry *entries)
 		entries += update->append_first - entries[0].index;
 	turn_absorb(update, entries);
 
+	if (update->snapshot_from != 0)
+		heed_snapshot();
 	if (update->promotable != 0)
 		worker.promotable = update->promotable;
 	if (update->lost_data != 0)
@@ -138,6 +161,17 @@ step(const LogEntry *entries)
 		update->leader != old_leader || update->term != old_term)
 		worker.state_changed = true;
 	return status;
+}
+
+/* While the log is on loan, it is not ours to touch. */
+static void
+await_log(void)
+{
+	while (snapshot_loan(NULL, NULL) == SNAPSHOT_LOAN_GRANTED)
+	{
+		worker_sleep(-1);
+		worker_check();
+	}
 }
 
 /* ------------------------------------------------------------------------
@@ -443,72 +477,15 @@ tend_members(void)
  */
 
 static void
-publish_members(NodeStatus *status)
-{
-	const Membership *membership = roster_current();
-	TimestampTz now = GetCurrentTimestamp();
-
-	status->n_members = membership->n_members;
-	for (uint32 i = 0; i < membership->n_members; i++)
-	{
-		MemberStatus *member = &status->members[i];
-		struct raft_peer_progress peer;
-		LinkStatus	link;
-
-		memset(member, 0, sizeof(*member));
-		member->member = membership->members[i];
-		if (member->member.id == worker.node_id)
-		{
-			member->last_contact = now;
-			member->connected = true;
-			continue;
-		}
-		transport_status(worker.transport, member->member.id, &link);
-		member->connected = link.connected;
-		member->queued_bytes = link.queued_bytes;
-		strlcpy(member->last_error, link.last_error, sizeof(member->last_error));
-		if (raft_progress(&worker.node, member->member.id, &peer))
-		{
-			member->match_index = peer.match_index;
-			member->copying = peer.snapshotting;
-			if (peer.last_contact_ms != 0)
-				member->last_contact = now - (TimestampTz)
-					(worker_now_ms() - peer.last_contact_ms) * 1000;
-		}
-	}
-}
-
-/*
- * Why this node cannot do what it should, as far as its links know: the leader
- * does not take its messages, or nobody leads and another member does not.
- * NULL if nothing is wrong with them.
- */
-static const char *
-link_problem(void)
-{
-	const Membership *membership = roster_current();
-	raft_id		leader = worker.update.leader;
-
-	for (uint32 i = 0; i < membership->n_members && leader != worker.node_id; i++)
-	{
-		const Member *member = &membership->members[i];
-		LinkStatus	link;
-
-		if (member->id == worker.node_id || (leader != 0 && leader != member->id))
-			continue;
-		transport_status(worker.transport, member->id, &link);
-		if (link.last_error[0] != '\0')
-			return psprintf("%smessages to %s \"%s\" are refused or lost: %s",
-							leader == 0 ? "no leader is known; " : "",
-							leader == 0 ? "member" : "leader",
-							member->name, link.last_error);
-	}
-	return leader == 0 ? "no leader is known" : NULL;
-}
-
-static void
 publish_problem(void)
 {
+	SnapshotRequest request;
+	uint64		delay_ms;
+
+	/* What went wrong with a copy is no problem once we can do without. */
+	if (!snapshot_is_wanted(&request, worker.now_ms,
+							SNAPSHOT_REQUEST_BEATS * store_heartbeat_interval, &delay_ms))
+		status_set_problem(WORKER_SNAPSHOT, NULL);
 	if (worker.removed)
 		status_set_problem(WORKER_RAFT,
 						   "this node was removed from its cluster: DROP EXTENSION store; to enter again, CREATE EXTENSION store and call store.join()");
@@ -516,11 +493,10 @@ publish_problem(void)
 		status_set_problem(WORKER_RAFT, "fsync is off: a crash may lose what was acknowledged");
 	else if (!fullPageWrites)
 		status_set_problem(WORKER_RAFT, "full_page_writes is off: a crash may corrupt the store");
-	else if (worker.update.snapshot_from != 0)
-		status_set_problem(WORKER_RAFT,
-						   "the log this node needs is gone from its cluster, and copying is not part of this version: remove the node and let it join anew");
 	else
-		status_set_problem(WORKER_RAFT, link_problem());
+		status_set_problem(WORKER_RAFT,
+						   link_report_problem(worker.transport, worker.update.leader,
+											   worker.node_id));
 }
 
 static void
@@ -559,12 +535,28 @@ publish(void)
 	status.term = worker.update.term;
 	strlcpy(status.last_leader, worker.last_leader, sizeof(status.last_leader));
 	status.first_index = raft_first_index(&worker.node);
-	publish_members(&status);
+	link_report_members(&worker.node, worker.transport, worker.node_id, &status);
 	status_publish(&status);
 	publish_problem();
 
 	worker.published_ms = worker.now_ms;
 	worker.state_changed = false;
+}
+
+/*
+ * The committed membership, for the copies that this node sends.
+ */
+static void
+publish_membership(void)
+{
+	uint64		index = raft_committed_config(&worker.node)->index;
+	const Membership *membership = roster_at(index);
+
+	if ((worker.membership_known && index == worker.membership_index) || membership == NULL)
+		return;
+	snapshot_publish_membership(index, membership);
+	worker.membership_index = index;
+	worker.membership_known = true;
 }
 
 /*
@@ -579,6 +571,7 @@ publish_progress(void)
 
 	if (worker.state_changed || worker.now_ms - worker.published_ms >= PUBLISH_MS)
 		publish();
+	publish_membership();
 	pg_atomic_write_u64(&progress->last_index, turn_written());
 	if (committed > pg_atomic_read_u64(&progress->commit_index))
 	{
@@ -640,8 +633,23 @@ flush_turn(void)
 }
 
 /*
- * Empty log segments that no member needs.  All of the log is kept for as long
- * as there is room in the rotation, for members that join.
+ * Up to where the log may go: what is applied here, and what every member has.
+ * But a member that is away does not keep the log for ever.  When there is no
+ * room left in the rotation the oldest segment goes, needed or not; whoever
+ * needed it is brought up to date by a copy.
+ */
+static uint64
+compactable(void)
+{
+	uint64		needed = Min(worker.applied_index, raft_needed_index(&worker.node) - 1);
+	uint64		oldest = log_tables_overflow(snapshot_held_index() != 0 ? HELD_SEGMENTS : 1);
+
+	return Max(needed, Min(oldest, worker.applied_index));
+}
+
+/*
+ * Empty log segments.  All of the log is kept for as long as there is room in
+ * the rotation, for members that join or come back.
  */
 static void
 compact_log(void)
@@ -656,9 +664,7 @@ compact_log(void)
 		return;
 
 	worker_begin("emptying log segments");
-	base_index = log_tables_compact(Min(worker.applied_index,
-									  raft_needed_index(&worker.node) - 1),
-								  &base_term);
+	base_index = log_tables_compact(compactable(), &base_term);
 	worker_commit();
 	if (base_index != 0)
 	{
@@ -667,6 +673,25 @@ compact_log(void)
 		worker.event.u.position.term = base_term;
 		step(NULL);
 	}
+}
+
+/*
+ * The snapshot worker has a copy, and asks for the log in order to replace
+ * both.  Nothing is under way here that is not on disk.  If it succeeds, a new
+ * epoch begins and this process ends; if not, it goes on where it was.
+ */
+static void
+lend_log(void)
+{
+	uint64		index;
+	uint64		term;
+
+	if (snapshot_loan(&index, &term) != SNAPSHOT_LOAN_ASKED)
+		return;
+	snapshot_answer_loan(worker.update.state != RAFT_LEADER &&
+						 raft_wants_snapshot(&worker.node, index, term));
+	status_wake(WORKER_SNAPSHOT);
+	await_log();
 }
 
 static void
@@ -700,12 +725,10 @@ sleep_until_due(void)
 static struct raft_options
 timing(void)
 {
-	struct raft_options options = {
+	return (struct raft_options) {
 		.heartbeat_interval_ms = store_heartbeat_interval,
 		.election_timeout_ms = Max(store_election_timeout, 3 * store_heartbeat_interval)
 	};
-
-	return options;
 }
 
 static void
@@ -751,6 +774,7 @@ one_turn(void)
 	flush_turn();
 	publish_progress();
 	compact_log();
+	lend_log();
 	sleep_until_due();
 	MemoryContextReset(worker.turn_context);
 }
@@ -815,6 +839,7 @@ open_node(void)
 	uint64		applied_index;
 	const char *problem;
 
+	await_log();
 	worker_begin("opening the log");
 	MemoryContextSwitchTo(oldcontext);
 	log_tables_open(contents);

@@ -83,6 +83,14 @@ roster_index(void)
 	return current_index;
 }
 
+const Membership *
+roster_at(uint64 index)
+{
+	if (index == current_index)
+		return &current;
+	return index == previous_index ? &previous : NULL;
+}
+
 const char *
 roster_name(uint64 id)
 {

@@ -29,6 +29,9 @@ extern void roster_truncate(uint64 from);
 
 extern Membership *roster_current(void);
 extern uint64 roster_index(void);
+
+/* The one that came with this index, if it is the current one or the one before. */
+extern const Membership *roster_at(uint64 index);
 extern const char *roster_name(uint64 id);	/* "" if unknown */
 
 #endif							/* STORE_ROSTER_H */

@@ -196,6 +196,9 @@ status_set_problem(WorkerKind kind, const char *problem)
 		case WORKER_NOTIFY:
 			set_problem(node->notify_problem, sizeof(node->notify_problem), problem);
 			break;
+		case WORKER_SNAPSHOT:
+			set_problem(node->snapshot_problem, sizeof(node->snapshot_problem), problem);
+			break;
 		default:
 			set_problem(node->problem, sizeof(node->problem), problem);
 			break;

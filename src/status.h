@@ -26,6 +26,7 @@ typedef enum WorkerKind
 	WORKER_RAFT,
 	WORKER_APPLY,
 	WORKER_NOTIFY,
+	WORKER_SNAPSHOT,
 	N_WORKERS
 } WorkerKind;
 
@@ -58,6 +59,7 @@ typedef struct NodeStatus
 	char		apply_problem[256]; /* of the apply worker */
 	char		notify_problem[256];	/* of the notify worker */
 	char		queue_problem[256]; /* of the notification queue; notify worker */
+	char		snapshot_problem[256];	/* of the snapshot worker */
 	uint64		next_id;		/* of the membership; 0: not committed */
 	uint32		n_members;
 	MemberStatus members[RAFT_MAX_MEMBERS];

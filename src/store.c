@@ -17,6 +17,9 @@
  *	machine.c		the state machine change the tables, and answers the slot.
  *	notify_worker.c	The notify worker tells those who listen.
  *
+ * A member that missed too much of the log takes another way, by copy, on which
+ * snapshot_worker.c leads.
+ *
  * Copyright (c) 2026, store contributors
  *
  *-------------------------------------------------------------------------
@@ -29,6 +32,7 @@
 #include "listeners.h"
 #include "miscadmin.h"
 #include "request.h"
+#include "snapshot.h"
 #include "starts.h"
 #include "status.h"
 #include "storage/ipc.h"
@@ -56,7 +60,9 @@ request_shmem(void)
 	RequestAddinShmemSpace(request_shmem_size());
 	RequestAddinShmemSpace(watchers_shmem_size());
 	RequestAddinShmemSpace(listeners_shmem_size());
+	RequestAddinShmemSpace(snapshot_shmem_size());
 	status_request_locks();
+	snapshot_request_locks();
 }
 
 static void
@@ -72,6 +78,7 @@ startup_shmem(void)
 	request_shmem_init();
 	watchers_shmem_init();
 	listeners_shmem_init();
+	snapshot_shmem_init();
 	LWLockRelease(AddinShmemInitLock);
 }
 

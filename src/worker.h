@@ -17,6 +17,7 @@ extern PGDLLEXPORT void store_launcher_main(Datum arg);
 extern PGDLLEXPORT void store_raft_main(Datum arg);
 extern PGDLLEXPORT void store_apply_main(Datum arg);
 extern PGDLLEXPORT void store_notify_main(Datum arg);
+extern PGDLLEXPORT void store_snapshot_main(Datum arg);
 
 /* Register the launcher with the postmaster (_PG_init). */
 extern void launcher_register(void);

@@ -1,0 +1,29 @@
+/*-------------------------------------------------------------------------
+ *
+ * link_report.h
+ *	  What the raft worker knows of the other members, for people.
+ *
+ * For the raft worker alone, which has the links and the core.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef STORE_LINK_REPORT_H
+#define STORE_LINK_REPORT_H
+
+#include "store.h"
+#include "status.h"
+#include "transport.h"
+
+/* Each member of the current membership; self is this node's id. */
+extern void link_report_members(const struct raft *node, Transport *transport,
+								uint64 self, NodeStatus *status);
+
+/*
+ * Why this node cannot do what it should, as far as its links know: the leader
+ * does not take its messages, or nobody leads and another member does not.
+ * NULL if nothing is wrong with them.
+ */
+extern const char *link_report_problem(Transport *transport, raft_id leader,
+									   uint64 self);
+
+#endif							/* STORE_LINK_REPORT_H */
