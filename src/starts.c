@@ -88,13 +88,16 @@ starts_judge(uint64 member, uint64 start)
 		known = shared->starts[place];
 	SpinLockRelease(&shared->mutex);
 
+	/* The start before the one that lost data has lost nothing: say so. */
+	if (START_COUNT(start) < START_COUNT(known.start))
+		return START_OLDER;
 	if (known.lost_data)
 		return START_LOST_DATA;
 	if (start == known.start)
 		return START_KNOWN;
 	if (START_COUNT(start) == START_COUNT(known.start))
 		return START_TWIN;
-	return START_COUNT(start) > START_COUNT(known.start) ? START_NEWER : START_OLDER;
+	return START_NEWER;
 }
 
 static void

@@ -126,6 +126,8 @@ sub no_leader_without
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	$cluster->kill9($leader);
+	# Until it is missed, a write may go to it, and its outcome be unknown.
+	$other->poll_query_until('postgres', 'SELECT leader IS NULL FROM store.status');
 	($state) = StoreCluster::sqlstate($other,
 		"SET store.request_timeout = '4s';"
 		  . "SELECT store.put(" . StoreCluster::configmap('no', 1) . ")");
