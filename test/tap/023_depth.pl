@@ -33,7 +33,7 @@ sub write_all
 
 # What the server says of the query by which a function finds what it returns:
 # (pages, plan).
-sub explain
+sub cost_of
 {
 	my ($call) = @_;
 	my ($ret, $stdout, $stderr) = $node->psql('postgres', qq{
@@ -71,13 +71,13 @@ $calls{'page from the past'} =
   "store.list_page('Grain', 'n2', \"limit\" => 10, resource_version => $past)";
 $node->safe_psql('postgres', 'ANALYZE');
 
-my %few = map { $_ => (explain($calls{$_}))[0] } keys %calls;
+my %few = map { $_ => (cost_of($calls{$_}))[0] } keys %calls;
 
 write_all(80, $COUNT, 0);
 $node->safe_psql('postgres', 'ANALYZE');
 for my $what (sort keys %calls)
 {
-	my ($pages, $plan) = explain($calls{$what});
+	my ($pages, $plan) = cost_of($calls{$what});
 
 	note("$what: $few{$what} pages of 40 resources, $pages of $COUNT\n$plan");
 	cmp_ok($pages, '<', $few{$what} + 60, "$what: many others make no difference");
@@ -87,7 +87,7 @@ for my $what (sort keys %calls)
 write_all(80, $COUNT, $_) for 1 .. $DEPTH;
 for my $what (sort keys %calls)
 {
-	my ($pages, $plan) = explain($calls{$what});
+	my ($pages, $plan) = cost_of($calls{$what});
 
 	note("$what: $pages pages with a history of " . $COUNT * $DEPTH . " changes\n$plan");
 	cmp_ok($pages, '<', $few{$what} + 100, "$what: nor does a deep history");
@@ -95,10 +95,10 @@ for my $what (sort keys %calls)
 
 # A list comes out of the index in its order, and so does a page of the past
 # out of both, read no further than it needs.
-my (undef, $list) = explain("store.list('Grain', 'n2')");
+my (undef, $list) = cost_of("store.list('Grain', 'n2')");
 like($list, qr/Index Scan using resources_key/, 'a list reads the index of the keys');
 unlike($list, qr/^\s*(?:->\s*)?Sort /m, 'and is not sorted');
-my ($pages, $page) = explain("store.list_page('Grain', \"limit\" => 10, resource_version => "
+my ($pages, $page) = cost_of("store.list_page('Grain', \"limit\" => 10, resource_version => "
 	  . $node->safe_psql('postgres', 'SELECT applied_index - 100 FROM store.status') . ')');
 like($page, qr/Index Scan using resources_key on resources/, 'a page of the past reads this index');
 like($page, qr/Index Scan using events_\d_p?key/, 'and one of the events');
