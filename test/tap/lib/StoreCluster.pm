@@ -42,6 +42,10 @@ our $ELECTION_TIMEOUT = 1;
 
 my $PASSWORD = 'not-a-secret';
 
+# Whoever runs the tests, this is the superuser of their servers; the modules of
+# PostgreSQL take the name that the operating system knows them by.
+$ENV{PGUSER} = 'postgres';
+
 my $FINGERPRINT = q{
 	SELECT md5(string_agg(object::text, ''
 		ORDER BY api_group, version, kind, namespace NULLS FIRST, name))
