@@ -90,9 +90,9 @@ admin_admit(const InboxRecord *record, const struct raft *node,
 	}
 	if (already_admitted(record, node, request))
 		return false;
-	/* The leader's own address may have changed since it was last written. */
+	/* Who was alone may have changed its address just now; see greeting.c. */
 	self = membership_find(&next, update->leader);
-	if (self != NULL)
+	if (self != NULL && next.n_members == 1)
 		strlcpy(self->conninfo, settings_advertise(), sizeof(self->conninfo));
 
 	member.id = next.next_id++;

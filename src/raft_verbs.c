@@ -202,6 +202,8 @@ bool
 verbs_begin(const InboxRecord *record, const struct raft *node,
 			const struct raft_update *update, struct raft_event *event, LogEntry *entry)
 {
+	if (record->kind == INBOX_ADMIT)
+		return admin_admit(record, node, update, event, entry);
 	if (record->length != sizeof(MemberRequest))
 		return false;
 	if (update->state != RAFT_LEADER)

@@ -180,8 +180,8 @@ await_log(void)
  */
 
 /*
- * A member has another address.  The leader writes it into the membership; if
- * that cannot be now, there will be another greeting.
+ * A member is reached at another address.  The leader writes it into the
+ * membership; if that cannot be now, there will be another greeting.
  */
 static void
 member_moved(uint64 id, const char *conninfo)
@@ -197,8 +197,10 @@ member_moved(uint64 id, const char *conninfo)
 static void
 receive_greeting(const Message *message)
 {
-	if (greeting_received(message->header.from, message->conninfo) &&
-		worker.update.state == RAFT_LEADER)
+	if (message->header.kind == MESSAGE_REACHED)
+		greeting_answered(message->header.from, message->conninfo);
+	else if (greeting_received(message->header.from, message->conninfo) &&
+			 worker.update.state == RAFT_LEADER)
 		member_moved(message->header.from, message->conninfo);
 }
 
@@ -216,7 +218,7 @@ receive_message(InboxRecord *record)
 		return;					/* of a former life; the sender was checked */
 	transport_heard_from(worker.transport, message.header.from);
 
-	if (message.header.kind == MESSAGE_HELLO)
+	if (message.header.kind == MESSAGE_HELLO || message.header.kind == MESSAGE_REACHED)
 	{
 		receive_greeting(&message);
 		return;
@@ -281,21 +283,13 @@ receive_records(void)
 			case INBOX_MESSAGE:
 				receive_message(record);
 				break;
-			case INBOX_ADMIT:
-				{
-					LogEntry	entry;
-
-					if (admin_admit(record, &worker.node, &worker.update,
-									new_event(RAFT_CONFIG_PROPOSED), &entry))
-						admin_admitted(record, step(&entry));
-					break;
-				}
 			case INBOX_ADOPT:
 				admin_adopt(record);
 				break;
 			case INBOX_RECOVER:
 				recovery_serve(record, &worker.update, worker.transport);
 				break;
+			case INBOX_ADMIT:
 			case INBOX_REMOVE:
 			case INBOX_TRANSFER:
 				receive_verb(record);
