@@ -346,13 +346,16 @@ notice_applied(void)
 static void
 notice_removal(void)
 {
-	bool		removed = transport_is_expelled(worker.transport) ||
+	bool		expelled = transport_is_expelled(worker.transport);
+	bool		removed = expelled ||
 		(worker.update.state == RAFT_DETACHED &&
 		 roster_index() <= worker.update.commit_index &&
 		 membership_is_former(roster_current(), worker.node_id));
 
 	if (worker.removed || !removed)
 		return;
+	if (expelled)
+		recovery_note_removal();
 	worker.removed = true;
 	worker.state_changed = true;
 	ereport(LOG,
@@ -463,6 +466,7 @@ tend_members(void)
 					  worker.options.election_timeout_ms, &address))
 		member_moved(worker.node_id, address);
 	greeting_close_links(worker.removed, worker.update.commit_index, worker.now_ms);
+	admin_tend(&worker.update);
 }
 
 /* ------------------------------------------------------------------------
@@ -814,13 +818,14 @@ begin_start(RaftState *state)
 {
 	const char *problem;
 
-	if (state->shut_out[0] != '\0')
+	worker.removed = recovery_was_removed(state);
+	if (state->shut_out[0] != '\0' && !worker.removed)
 		return state->shut_out;
 	problem = identity_difference(&state->home);
 	if (problem != NULL)
 		return problem;
 	state->start = identity_next_start(state->start);
-	log_tables_save_start(&state->home, state->start, "");
+	log_tables_save_start(&state->home, state->start, state->shut_out);
 	starts_load();
 	return NULL;
 }
