@@ -807,6 +807,12 @@ link_peer_id(const Link *link)
 	return link->peer_id;
 }
 
+const char *
+link_address(const Link *link)
+{
+	return link->conninfo;
+}
+
 uint32
 link_interest(const Link *link, pgsocket *socket)
 {

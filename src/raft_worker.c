@@ -170,8 +170,8 @@ await_log(void)
  */
 
 /*
- * A member has another address.  The leader writes it into the membership; if
- * that cannot be now, there will be another greeting.
+ * A member is reached at another address.  The leader writes it into the
+ * membership; if that cannot be now, there will be another greeting.
  */
 static void
 member_moved(uint64 id, const char *conninfo)
@@ -187,8 +187,10 @@ member_moved(uint64 id, const char *conninfo)
 static void
 receive_greeting(const Message *message)
 {
-	if (greeting_received(message->header.from, message->conninfo) &&
-		worker.update.state == RAFT_LEADER)
+	if (message->header.kind == MESSAGE_REACHED)
+		greeting_answered(message->header.from, message->conninfo);
+	else if (greeting_received(message->header.from, message->conninfo) &&
+			 worker.update.state == RAFT_LEADER)
 		member_moved(message->header.from, message->conninfo);
 }
 
@@ -206,7 +208,7 @@ receive_message(InboxRecord *record)
 		return;					/* of a former life; the sender was checked */
 	transport_heard_from(worker.transport, message.header.from);
 
-	if (message.header.kind == MESSAGE_HELLO)
+	if (message.header.kind == MESSAGE_HELLO || message.header.kind == MESSAGE_REACHED)
 	{
 		receive_greeting(&message);
 		return;
@@ -271,21 +273,13 @@ receive_records(void)
 			case INBOX_MESSAGE:
 				receive_message(record);
 				break;
-			case INBOX_ADMIT:
-				{
-					LogEntry	entry;
-
-					if (admin_admit(record, &worker.node, &worker.update,
-									new_event(RAFT_CONFIG_PROPOSED), &entry))
-						admin_admitted(record, step(&entry));
-					break;
-				}
 			case INBOX_ADOPT:
 				admin_adopt(record);
 				break;
 			case INBOX_RECOVER:
 				recovery_serve(record, &worker.update, worker.transport);
 				break;
+			case INBOX_ADMIT:
 			case INBOX_REMOVE:
 			case INBOX_TRANSFER:
 				receive_verb(record);
@@ -342,13 +336,16 @@ notice_applied(void)
 static void
 notice_removal(void)
 {
-	bool		removed = transport_is_expelled(worker.transport) ||
+	bool		expelled = transport_is_expelled(worker.transport);
+	bool		removed = expelled ||
 		(worker.update.state == RAFT_DETACHED &&
 		 roster_index() <= worker.update.commit_index &&
 		 membership_is_former(roster_current(), worker.node_id));
 
 	if (worker.removed || !removed)
 		return;
+	if (expelled)
+		recovery_note_removal();
 	worker.removed = true;
 	worker.state_changed = true;
 	ereport(LOG,
@@ -467,6 +464,7 @@ tend_members(void)
 					  worker.options.election_timeout_ms, &address))
 		member_moved(worker.node_id, address);
 	greeting_close_links(worker.removed, worker.update.commit_index, worker.now_ms);
+	admin_tend(&worker.update);
 }
 
 /* ------------------------------------------------------------------------
@@ -807,13 +805,14 @@ begin_start(RaftState *state)
 {
 	const char *problem;
 
-	if (state->shut_out[0] != '\0')
+	worker.removed = recovery_was_removed(state);
+	if (state->shut_out[0] != '\0' && !worker.removed)
 		return state->shut_out;
 	problem = identity_difference(&state->home);
 	if (problem != NULL)
 		return problem;
 	state->start = identity_next_start(state->start);
-	log_tables_save_start(&state->home, state->start, "");
+	log_tables_save_start(&state->home, state->start, state->shut_out);
 	starts_load();
 	return NULL;
 }
