@@ -2,7 +2,14 @@
 # that it understands.  test/tap/090_rolling.pl runs it beside this one.
 
 OLDER_OBJS = $(patsubst src/%.c,build/older/%.o,$(sort $(wildcard src/*.c)))
-OLDER_FLAGS = -DCOMMAND_VERSION=1 -U_FORTIFY_SOURCE -O0
+OLDER_FLAGS = $(SERVER_INCLUDES) -DCOMMAND_VERSION=1 -U_FORTIFY_SOURCE -O0
+
+# "make tap" knows the programs of a private root, which have no headers beside
+# them.  They come from where PGXS does.
+SERVER_CONFIG = $(firstword $(wildcard $(dir $(PGXS))../../../../bin/pg_config \
+	$(dir $(PGXS))../../../../../bin/pg_config) $(PG_CONFIG))
+SERVER_INCLUDES = $(addprefix -I,$(shell $(SERVER_CONFIG) --includedir-server) \
+	$(shell $(SERVER_CONFIG) --includedir))
 
 build/older/%.o: src/%.c
 	@$(MKDIR_P) $(@D)
