@@ -9,6 +9,7 @@
  */
 #include "status.h"
 
+#include "compat.h"
 #include "miscadmin.h"
 #include "storage/condition_variable.h"
 #include "storage/ipc.h"
@@ -106,7 +107,7 @@ status_register(WorkerKind kind)
 	uint32		nobody = 0;
 
 	if (!pg_atomic_compare_exchange_u32(&shared->workers[kind], &nobody,
-										MyProc->pgprocno + 1))
+										MyProcNumber + 1))
 		return false;
 	my_kind = kind;
 	before_shmem_exit(unregister, (Datum) 0);

@@ -29,11 +29,13 @@ my $CATALOG = q{
 		WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
 			AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'store')),
 	relations AS (
-		SELECT c.* FROM pg_class c JOIN members ON classid = 'pg_class'::regclass AND objid = c.oid)
+		SELECT c.* FROM pg_class c
+		JOIN members ON classid = 'pg_class'::regclass AND objid = c.oid)
 	SELECT line FROM (
 		SELECT 'member ' || pg_describe_object(classid, objid, 0) AS line FROM members
 		UNION ALL
-		SELECT 'comment ' || pg_describe_object(d.classoid, d.objoid, d.objsubid) || ': ' || description
+		SELECT format('comment %s: %s', pg_describe_object(d.classoid, d.objoid, d.objsubid),
+			description)
 		FROM pg_description d JOIN members ON classid = d.classoid AND objid = d.objoid
 		UNION ALL
 		SELECT 'function ' || pg_get_functiondef(p.oid) || ' ' || coalesce(
@@ -53,7 +55,8 @@ my $CATALOG = q{
 		WHERE attnum > 0 AND NOT attisdropped
 		UNION ALL
 		SELECT format('index %s, statistics %s', pg_get_indexdef(indexrelid),
-			(SELECT string_agg(attstattarget::text, ' ') FROM pg_attribute WHERE attrelid = indexrelid))
+			(SELECT string_agg(attstattarget::text, ' ') FROM pg_attribute
+				WHERE attrelid = indexrelid))
 		FROM relations r JOIN pg_index ON indrelid = r.oid
 		UNION ALL
 		SELECT 'constraint ' || pg_get_constraintdef(k.oid)
@@ -109,7 +112,8 @@ sub works
 # ----------------------------------------------------------------------------
 
 # Two functions and the views of them, with what belongs to them.
-my ($views) = $script =~ /^(CREATE FUNCTION store\.node_status\n.*?)^CREATE FUNCTION store\.copy_status/ms
+my ($views) =
+  $script =~ /^(CREATE FUNCTION store\.node_status\n.*?)^CREATE FUNCTION store\.copy_status/ms
   or die 'the views are not where they were';
 my ($tables) = $script =~ /^(GRANT SELECT ON store\.status[^;]*;)/m or die 'no grants';
 my ($functions) = $script =~ /^(GRANT EXECUTE ON FUNCTION store\.node_status[^;]*;)/m
@@ -163,7 +167,7 @@ for my $release (@releases, '0.0')
 	{
 		isnt(catalog($node), $fresh, "release $release is another one");
 		like($node->safe_psql('postgres', 'SELECT problem FROM store.status'),
-			qr/objects are of release $release and its library is of release $current: ALTER EXTENSION/,
+			qr/objects are of release $release and its library is of release $current: ALTER/,
 			"release $release: a library that is newer than the objects says so");
 	}
 	$node->safe_psql('postgres', 'ALTER EXTENSION store UPDATE');
@@ -185,7 +189,8 @@ $node->safe_psql('postgres', q{ALTER EXTENSION store UPDATE TO 'next'});
 is(catalog($node), $next, 'two releases in one go');
 works($node, 'objects-newer');
 like($node->safe_psql('postgres', 'SELECT problem FROM store.status'),
-	qr/objects are of release next .* restart the server/, 'objects that are newer than the library: it says so');
+	qr/objects are of release next .* restart the server/,
+	'objects that are newer than the library: it says so');
 
 # The comparison notices what an update forgets.
 install($node, 'careless');
@@ -200,7 +205,8 @@ install($node, '0.0');
 install($peer, $current);
 my $cluster = bless { nodes => [ $node, $peer ] }, 'StoreCluster';
 $cluster->join_node($peer, $node);
-is($peer->safe_psql('postgres', 'SELECT op FROM store.put(' . StoreCluster::configmap('x', 1) . ')'),
+is( $peer->safe_psql('postgres',
+		'SELECT op FROM store.put(' . StoreCluster::configmap('x', 1) . ')'),
 	'Created', 'members with objects of two releases work together');
 $node->safe_psql('postgres', 'ALTER EXTENSION store UPDATE');
 $cluster->is_same_everywhere('and after the update');
