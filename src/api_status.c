@@ -9,12 +9,17 @@
  */
 #include "store.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_extension.h"
 #include "compat.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "status.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
 
 STORE_FUNCTION(store_node_status);
 STORE_FUNCTION(store_member_status);
@@ -42,6 +47,13 @@ put_index(Row *row, uint64 value)
 	put(row, Int64GetDatum((int64) value), false);
 }
 
+/* One that is not known is shown as null. */
+static void
+put_version(Row *row, uint8 version)
+{
+	put(row, Int32GetDatum(version), version == 0);
+}
+
 /* An empty text is shown as null. */
 static void
 put_text(Row *row, const char *value)
@@ -50,6 +62,50 @@ put_text(Row *row, const char *value)
 		put(row, (Datum) 0, true);
 	else
 		put(row, CStringGetTextDatum(value), false);
+}
+
+/* The release of the extension's objects in this database (palloc'd), or NULL. */
+static char *
+installed_release(void)
+{
+	Relation	extensions = table_open(ExtensionRelationId, AccessShareLock);
+	char	   *release = NULL;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
+				CStringGetDatum("store"));
+	scan = systable_beginscan(extensions, ExtensionNameIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		bool		isnull;
+		Datum		value = heap_getattr(tuple, Anum_pg_extension_extversion,
+										 RelationGetDescr(extensions), &isnull);
+
+		if (!isnull)
+			release = TextDatumGetCString(value);
+	}
+	systable_endscan(scan);
+	table_close(extensions, AccessShareLock);
+	return release;
+}
+
+/*
+ * While a member is upgraded, its library may be of another release than its
+ * objects.  Both ways are to work, and neither is to last.
+ */
+static const char *
+release_problem(void)
+{
+	char	   *objects = installed_release();
+
+	if (objects == NULL || strcmp(objects, STORE_RELEASE) == 0)
+		return "";
+	return psprintf("the extension's objects are of release %s and its library is of release %s:"
+					" ALTER EXTENSION store UPDATE, or restart the server if its library is the older one",
+					objects, STORE_RELEASE);
 }
 
 /*
@@ -64,7 +120,8 @@ problem(const NodeStatus *node)
 		node->apply_problem,
 		node->notify_problem,
 		node->queue_problem,
-		node->snapshot_problem
+		node->snapshot_problem,
+		release_problem()
 	};
 	StringInfoData text;
 
@@ -115,6 +172,7 @@ store_node_status(PG_FUNCTION_ARGS)
 	put_index(&row, committed > applied ? committed - applied : 0);
 	put_text(&row, problem(node));
 	put_index(&row, pg_atomic_read_u64(&progress->notified_index));
+	put_version(&row, status_version());
 	return HeapTupleGetDatum(heap_form_tuple(desc, row.values, row.isnull));
 }
 
@@ -148,6 +206,7 @@ store_member_status(PG_FUNCTION_ARGS)
 		put(&row, BoolGetDatum(member->connected), false);
 		put_index(&row, member->queued_bytes);
 		put_text(&row, member->last_error);
+		put_version(&row, member->understands);
 		tuplestore_putvalues(result->setResult, result->setDesc, row.values, row.isnull);
 	}
 	return (Datum) 0;

@@ -89,7 +89,8 @@ sub make_node
 		CREATE ROLE store_password LOGIN PASSWORD 'right' IN ROLE store_peer;
 		GRANT USAGE ON SCHEMA store TO store_peer;
 		GRANT EXECUTE ON FUNCTION store.raft_receive(bytea), store.raft_identity(),
-			store.raft_admit(text, text, text), store.raft_steer(text, text) TO store_peer});
+			store.raft_admit(text, text, text, integer), store.raft_steer(text, text)
+			TO store_peer});
 	return $node;
 }
 

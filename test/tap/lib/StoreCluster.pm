@@ -59,14 +59,15 @@ my $FINGERPRINT = q{
 
 A running server that preloads store and is not yet a node: no extension.
 C<conf> is added to its configuration; C<preload> = 0 leaves the library out.
-C<allows_streaming> is passed on.
+C<allows_streaming> and C<install_path> are passed on.
 
 =cut
 
 sub server
 {
 	my ($class, $name, %params) = @_;
-	my $node = PostgreSQL::Test::Cluster->new($name);
+	my $node = PostgreSQL::Test::Cluster->new($name,
+		$params{install_path} ? (install_path => $params{install_path}) : ());
 	my $preload = $params{preload} // 1;
 	my $host = '127.0.0.1';
 	my $passfile = $node->basedir . '/passfile';
