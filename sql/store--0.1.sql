@@ -623,6 +623,168 @@ COMMENT ON VIEW store.progress_copy IS
 	' how far a sending session is, is in pg_stat_progress_copy';
 
 ------------------------------------------------------------------------------
+-- Statistics of this node, in the manner of pg_stat_*: numbers that only grow
+-- until store.stat_reset(), and numbers that are so now.  Times are in
+-- milliseconds.
+------------------------------------------------------------------------------
+
+CREATE FUNCTION store.stat_get_raft
+(
+	OUT state text,
+	OUT is_leader boolean,
+	OUT leader_id bigint,
+	OUT term bigint,
+	OUT first_index bigint,
+	OUT last_index bigint,
+	OUT commit_index bigint,
+	OUT uncommitted_entries bigint,
+	OUT uncommitted_bytes bigint,
+	OUT pending_writes bigint,
+	OUT pending_bytes bigint,
+	OUT pending_reads bigint,
+	OUT inbox_bytes bigint,
+	OUT dropped_messages bigint,
+	OUT elections bigint,
+	OUT leaders bigint,
+	OUT log_writes bigint,
+	OUT log_entries bigint,
+	OUT log_bytes bigint,
+	OUT log_append_time double precision,
+	OUT log_flush_time double precision,
+	OUT stats_reset timestamptz
+)
+LANGUAGE C VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'store_stat_get_raft';
+COMMENT ON FUNCTION store.stat_get_raft IS 'the row of store.stat_raft';
+
+CREATE VIEW store.stat_raft AS SELECT * FROM store.stat_get_raft();
+COMMENT ON VIEW store.stat_raft IS
+	'this node''s part in the consensus: indexes, queues, elections, and what its log costs';
+
+CREATE FUNCTION store.stat_get_peers
+(
+	OUT node_id bigint,
+	OUT name text,
+	OUT is_voter boolean,
+	OUT connected boolean,
+	OUT match_index bigint,
+	OUT next_index bigint,
+	OUT lag bigint,
+	OUT lag_bytes bigint,
+	OUT round_trip_time double precision,
+	OUT last_contact timestamptz,
+	OUT copying boolean,
+	OUT sent_messages bigint,
+	OUT sent_bytes bigint,
+	OUT dropped_messages bigint,
+	OUT queued_bytes bigint,
+	OUT last_error text
+)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'store_stat_get_peers';
+COMMENT ON FUNCTION store.stat_get_peers IS 'the rows of store.stat_peers';
+
+CREATE VIEW store.stat_peers AS SELECT * FROM store.stat_get_peers();
+COMMENT ON VIEW store.stat_peers IS
+	'the other members as this node sees them; what they hold and lack is known to the leader';
+
+CREATE FUNCTION store.stat_get_apply
+(
+	OUT applied_index bigint,
+	OUT backlog bigint,
+	OUT batches bigint,
+	OUT entries bigint,
+	OUT changes bigint,
+	OUT apply_time double precision,
+	OUT starts bigint,
+	OUT blockers_canceled bigint,
+	OUT blockers_terminated bigint,
+	OUT last_blocker_pid integer,
+	OUT last_blocker_at timestamptz,
+	OUT problem text,
+	OUT stats_reset timestamptz
+)
+LANGUAGE C VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'store_stat_get_apply';
+COMMENT ON FUNCTION store.stat_get_apply IS 'the row of store.stat_apply';
+
+CREATE VIEW store.stat_apply AS SELECT * FROM store.stat_get_apply();
+COMMENT ON VIEW store.stat_apply IS
+	'what the apply worker has done, and who has been in its way';
+
+CREATE FUNCTION store.stat_get_requests
+(
+	OUT kind text,
+	OUT outcome text,
+	OUT requests bigint,
+	OUT total_time double precision,
+	OUT stats_reset timestamptz
+)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'store_stat_get_requests';
+COMMENT ON FUNCTION store.stat_get_requests IS 'the rows of store.stat_requests';
+
+CREATE VIEW store.stat_requests AS SELECT * FROM store.stat_get_requests();
+COMMENT ON VIEW store.stat_requests IS
+	'what sessions of this node asked of the cluster, and how that ended';
+
+CREATE FUNCTION store.stat_get_latency
+(
+	OUT kind text,
+	OUT le double precision,
+	OUT requests bigint
+)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'store_stat_get_latency';
+COMMENT ON FUNCTION store.stat_get_latency IS 'the rows of store.stat_latency';
+
+CREATE VIEW store.stat_latency AS SELECT * FROM store.stat_get_latency();
+COMMENT ON VIEW store.stat_latency IS
+	'how many requests of this node took at most so many milliseconds';
+
+CREATE FUNCTION store.stat_get_watch
+(
+	OUT watchers bigint,
+	OUT listeners bigint,
+	OUT newest_event bigint,
+	OUT notified_index bigint,
+	OUT backlog bigint,
+	OUT batches bigint,
+	OUT notifications bigint,
+	OUT bytes bigint,
+	OUT gaps bigint,
+	OUT queue_usage double precision,
+	OUT stats_reset timestamptz
+)
+LANGUAGE C VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'store_stat_get_watch';
+COMMENT ON FUNCTION store.stat_get_watch IS 'the row of store.stat_watch';
+
+CREATE VIEW store.stat_watch AS SELECT * FROM store.stat_get_watch();
+COMMENT ON VIEW store.stat_watch IS
+	'who waits for changes on this node, and what they were told';
+
+CREATE FUNCTION store.stat_reset()
+RETURNS void
+LANGUAGE C VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'store_stat_reset';
+COMMENT ON FUNCTION store.stat_reset IS
+	'let the statistics of this node begin at zero again';
+
+CREATE FUNCTION store.health
+(
+	OUT status text,
+	OUT message text
+)
+LANGUAGE C VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'store_health';
+COMMENT ON FUNCTION store.health IS
+	'OK, WARNING or CRITICAL, and why, as far as this node knows';
+
+------------------------------------------------------------------------------
 -- What members call on each other
 ------------------------------------------------------------------------------
 
@@ -752,6 +914,10 @@ REVOKE ALL ON ALL ROUTINES IN SCHEMA store FROM PUBLIC;
 REVOKE USAGE ON TYPE store.result FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA store TO pg_monitor;
-GRANT SELECT ON store.status, store.members, store.progress_copy TO pg_monitor;
-GRANT EXECUTE ON FUNCTION store.node_status(), store.member_status(), store.copy_status()
+GRANT SELECT ON store.status, store.members, store.progress_copy, store.stat_raft,
+	store.stat_peers, store.stat_apply, store.stat_requests, store.stat_latency, store.stat_watch
+	TO pg_monitor;
+GRANT EXECUTE ON FUNCTION store.node_status(), store.member_status(), store.copy_status(),
+	store.stat_get_raft(), store.stat_get_peers(), store.stat_get_apply(),
+	store.stat_get_requests(), store.stat_get_latency(), store.stat_get_watch(), store.health()
 	TO pg_monitor;

@@ -78,6 +78,7 @@ extern void inbox_begin(void);
 extern InboxRecord *inbox_next(void);
 extern void inbox_release(void);
 
+extern Size inbox_used(void);	/* bytes not released yet */
 extern uint64 inbox_dropped(void);	/* messages, since server start */
 
 #endif							/* STORE_INBOX_H */

@@ -404,3 +404,9 @@ listeners_new_epoch(void)
 	pg_atomic_write_u64(&shared->since, 0);
 	SpinLockRelease(&shared->mutex);
 }
+
+uint32
+listeners_count(void)
+{
+	return pg_atomic_read_u32(&shared->total);
+}
