@@ -905,6 +905,202 @@ END
 $$;
 
 ------------------------------------------------------------------------------
+-- Roles: who may read and write what.  Reads are queries, to which the server
+-- applies the policies; writes ask the policies of store.resources before they
+-- are proposed (src/policy.h).  Without a policy nobody but the owner reads or
+-- writes anything.
+------------------------------------------------------------------------------
+
+DO $$
+DECLARE
+	name text;
+BEGIN
+	FOREACH name IN ARRAY ARRAY['resources', 'events', 'events_0', 'events_1', 'events_2',
+		'events_3', 'events_4', 'events_5', 'events_6', 'events_7']
+	LOOP
+		EXECUTE pg_catalog.format('ALTER TABLE store.%I ENABLE ROW LEVEL SECURITY', name);
+	END LOOP;
+END
+$$;
+
+CREATE FUNCTION store.policy_name(verb text, role regrole, api_group text, kind text,
+	namespace text)
+RETURNS name
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT (verb || '_' || substr(md5(
+		jsonb_build_array(role::oid::bigint, api_group, kind, namespace)::text), 1, 16))::name
+$$;
+COMMENT ON FUNCTION store.policy_name IS
+	'the name of the policies that store.grant_read() and store.grant_write() make';
+
+CREATE FUNCTION store.grant_policy(verb text, role regrole, api_group text, kind text,
+	namespace text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	policy name := store.policy_name(verb, role, api_group, kind, namespace);
+	condition text := concat_ws(' AND ',
+		'api_group = ' || quote_literal(api_group),
+		'kind = ' || quote_literal(kind),
+		CASE WHEN namespace = '' THEN 'namespace IS NULL'
+			ELSE 'namespace = ' || quote_literal(namespace) END);
+	tab text;
+BEGIN
+	IF role IS NULL THEN
+		RAISE 'argument "role" must not be null' USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	IF kind !~ '^[A-Z][A-Za-z0-9]*$' THEN
+		RAISE 'invalid kind "%"', kind USING ERRCODE = 'invalid_parameter_value',
+			DETAIL = 'A kind begins with an upper-case letter, like ConfigMap.';
+	END IF;
+	FOREACH tab IN ARRAY ARRAY['resources', 'events'] LOOP
+		CONTINUE WHEN EXISTS (SELECT FROM pg_policy
+			WHERE polrelid = ('store.' || tab)::regclass AND polname = policy);
+		EXECUTE format('CREATE POLICY %I ON store.%I FOR %s TO %s USING (%s)', policy, tab,
+			CASE WHEN verb = 'write' AND tab = 'resources' THEN 'ALL' ELSE 'SELECT' END,
+			role, coalesce(nullif(condition, ''), 'true'));
+		EXECUTE format('COMMENT ON POLICY %I ON store.%I IS %L', policy, tab,
+			format('%s may %s %s', role, verb, coalesce(nullif(condition, ''), 'everything')));
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION store.grant_policy IS
+	'make the policies of store.grant_read() and store.grant_write()';
+
+CREATE FUNCTION store.revoke_policy(verb text, role regrole, api_group text, kind text,
+	namespace text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	policy name := store.policy_name(verb, role, api_group, kind, namespace);
+BEGIN
+	IF NOT EXISTS (SELECT FROM pg_policy
+		WHERE polrelid = 'store.resources'::regclass AND polname = policy)
+	THEN
+		RAISE 'role "%" was not granted this', role USING ERRCODE = 'undefined_object',
+			HINT = 'Use the arguments of the grant; \d store.resources shows what there is.';
+	END IF;
+	EXECUTE format('DROP POLICY %I ON store.resources', policy);
+	EXECUTE format('DROP POLICY IF EXISTS %I ON store.events', policy);
+END
+$$;
+COMMENT ON FUNCTION store.revoke_policy IS
+	'drop the policies of store.grant_read() and store.grant_write()';
+
+CREATE FUNCTION store.grant_read
+(
+	role regrole,
+	api_group text DEFAULT NULL,
+	kind text DEFAULT NULL,
+	namespace text DEFAULT NULL
+)
+RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM store.grant_policy('read', role, api_group, kind, namespace);
+	EXECUTE format('GRANT USAGE ON SCHEMA store TO %s', role);
+	EXECUTE format('GRANT SELECT ON store.resources, store.events TO %s', role);
+	EXECUTE format('GRANT EXECUTE ON FUNCTION store.get, store.list, store.list_page,'
+		' store.export, store.matches, store.barrier, store.wait_for, store.watch TO %s', role);
+END
+$$;
+COMMENT ON FUNCTION store.grant_read IS
+	'let a role of this server read what is of this group, kind and namespace; null: of any,'
+	' an empty namespace: of none';
+
+CREATE FUNCTION store.grant_write
+(
+	role regrole,
+	api_group text DEFAULT NULL,
+	kind text DEFAULT NULL,
+	namespace text DEFAULT NULL
+)
+RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM store.grant_policy('write', role, api_group, kind, namespace);
+	EXECUTE format('GRANT USAGE ON SCHEMA store TO %s', role);
+	EXECUTE format('GRANT SELECT ON store.resources, store.events TO %s', role);
+	EXECUTE format('GRANT USAGE ON TYPE store.result TO %s', role);
+	EXECUTE format('GRANT EXECUTE ON FUNCTION store.get, store.list, store.list_page,'
+		' store.export, store.matches, store.barrier, store.wait_for, store.watch,'
+		' store."create", store.put, store."update", store.patch, store."delete", store.txn,'
+		' store.import TO %s', role);
+END
+$$;
+COMMENT ON FUNCTION store.grant_write IS
+	'the same as store.grant_read(), and let the role write there, too';
+
+CREATE FUNCTION store.revoke_read
+(
+	role regrole,
+	api_group text DEFAULT NULL,
+	kind text DEFAULT NULL,
+	namespace text DEFAULT NULL
+)
+RETURNS void
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT store.revoke_policy('read', role, api_group, kind, namespace) $$;
+COMMENT ON FUNCTION store.revoke_read IS
+	'take back what store.grant_read() with these arguments granted';
+
+CREATE FUNCTION store.revoke_write
+(
+	role regrole,
+	api_group text DEFAULT NULL,
+	kind text DEFAULT NULL,
+	namespace text DEFAULT NULL
+)
+RETURNS void
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT store.revoke_policy('write', role, api_group, kind, namespace) $$;
+COMMENT ON FUNCTION store.revoke_write IS
+	'take back what store.grant_write() with these arguments granted';
+
+CREATE FUNCTION store.grant_admin(role regrole)
+RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM store.grant_write(role);
+	EXECUTE format('GRANT pg_monitor TO %s', role);
+	EXECUTE format('GRANT EXECUTE ON FUNCTION store.compact, store.leave, store.remove_member,'
+		' store.promote, store.transfer_leadership, store.stat_reset TO %s', role);
+END
+$$;
+COMMENT ON FUNCTION store.grant_admin IS
+	'let a role read and write everything and steer the cluster; what makes and mends nodes'
+	' stays with superusers';
+
+CREATE FUNCTION store.grant_peer(role regrole)
+RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format('GRANT USAGE ON SCHEMA store TO %s', role);
+	EXECUTE format('GRANT SELECT ON store.raft_resources, store.raft_events TO %s', role);
+	EXECUTE format('GRANT EXECUTE ON FUNCTION store.raft_receive, store.raft_identity,'
+		' store.raft_admit, store.raft_steer, store.raft_copy, store.raft_bytes TO %s', role);
+END
+$$;
+COMMENT ON FUNCTION store.grant_peer IS
+	'let the other members connect as this role: it gets what members call on each other';
+
+------------------------------------------------------------------------------
 -- Privileges: nothing for PUBLIC; monitoring may look at the state.
 ------------------------------------------------------------------------------
 
