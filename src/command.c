@@ -586,6 +586,13 @@ command_decode(const char *data, Size length, Command *command)
 	return problem;
 }
 
+CommandOp
+command_op(const char *data, Size length)
+{
+	return length < REQUEST_END ? (CommandOp) 0 :
+		(CommandOp) ((const CommandHeader *) data)->op;
+}
+
 bool
 command_request(const char *data, Size length, RequestId *request)
 {

@@ -188,6 +188,9 @@ extern const char *command_decode(const char *data, Size length, Command *comman
 extern void txn_append(StringInfo buf, const Command *part);
 extern bool txn_next(const Command *txn, Size *position, Command *part);
 
+/* What it does, 0 if the bytes are short. */
+extern CommandOp command_op(const char *data, Size length);
+
 /* Just the request id of an encoded command, false if the bytes are short. */
 extern bool command_request(const char *data, Size length, RequestId *request);
 

@@ -34,6 +34,12 @@ typedef struct MemberStatus
 {
 	Member		member;
 	uint64		match_index;	/* leader only, else 0 */
+	uint64		next_index;		/* leader only, else 0 */
+	int64		lag_bytes;		/* leader only; -1: not known */
+	int64		round_trip_us;	/* of our link to it; -1: not known */
+	uint64		sent_messages;
+	uint64		sent_bytes;
+	uint64		dropped_messages;
 	bool		copying;		/* leader only: it fetches a copy */
 	uint8		understands;	/* version of commands; 0: not heard yet */
 	TimestampTz last_contact;	/* leader only; 0: none */
