@@ -54,7 +54,8 @@ my $FINGERPRINT = q{
 =item StoreCluster->server(name, %params)
 
 A running server that preloads store and is not yet a node: no extension.
-C<conf> is added to its configuration; C<preload> = 0 leaves the library out.
+C<conf> is added to its configuration, or what it returns for the server if it
+is code; C<preload> = 0 leaves the library out.
 C<allows_streaming> is passed on.
 
 =cut
@@ -96,7 +97,12 @@ sub server
 		$node->append_conf('postgresql.conf',
 			"store.election_timeout = '${ELECTION_TIMEOUT}s'\n");
 	}
-	$node->append_conf('postgresql.conf', $params{conf}) if defined $params{conf};
+	if (defined $params{conf})
+	{
+		my $conf = ref $params{conf} ? $params{conf}->($node) : $params{conf};
+
+		$node->append_conf('postgresql.conf', $conf);
+	}
 
 	$node->start;
 	$node->safe_psql('postgres', "CREATE ROLE peer SUPERUSER LOGIN PASSWORD '$PASSWORD'");
