@@ -35,4 +35,4 @@ torture: build/torture
 
 # Each history that was doctored must be rejected, for the reason it names.
 torture-selftest: build/torture
-	$(TORTURE_DIR)/selftest.pl build/torture $(TORTURE_DIR)/histories
+	$(TORTURE_DIR)/selftest.pl build/torture $(TORTURE_DIR)/sound.history
