@@ -25,6 +25,7 @@
  *
  *		1	create, put, update, merge patch, delete of one resource
  *		2	JSON patch, transactions, compaction, time to live
+ *		3	strategic merge patch, server-side apply, ownership of fields
  *
  * Pure: no I/O, no clock.
  *
@@ -48,7 +49,7 @@ typedef enum EntryKind
 } EntryKind;
 
 /* The version of the rules under which a command is applied. */
-#define COMMAND_VERSION 2
+#define COMMAND_VERSION 3
 
 typedef enum CommandOp
 {
@@ -66,7 +67,9 @@ typedef enum PatchType
 {
 	PATCH_NONE = 0,
 	PATCH_MERGE = 1,			/* RFC 7396 */
-	PATCH_JSON = 2				/* RFC 6902 */
+	PATCH_JSON = 2,				/* RFC 6902 */
+	PATCH_STRATEGIC = 3,		/* strategic.h */
+	PATCH_APPLY = 4				/* apply_patch.h */
 } PatchType;
 
 /* Why a change was made; kept with its event. */
@@ -141,6 +144,10 @@ typedef struct Command
 	bool		has_ttl;
 	int64		ttl;			/* microseconds after time; > 0 */
 	Existence	existence;		/* COMPARE */
+	const char *manager;		/* who owns the fields that are written; NULL
+								 * if nobody says */
+	const char *subresource;	/* through which it writes; NULL: none */
+	bool		force;			/* PATCH_APPLY: take what others own */
 	int64		revision;		/* COMPACT: the floor to be; >= 0 */
 	Jsonb	   *body;			/* object or patch; NULL for the others */
 	TxnParts	parts;			/* TXN */
