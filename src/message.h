@@ -28,7 +28,7 @@
 #include "raft/raft.h"
 #include "utils/uuid.h"
 
-#define MESSAGE_MAGIC	0x53544f02	/* "STO", version of the format */
+#define MESSAGE_MAGIC	0x53544f03	/* "STO", version of the format */
 
 /* An entry in a message or on its way to or from the log. */
 typedef struct LogEntry

@@ -164,6 +164,17 @@ net_deafen(uint32_t slot)
 		sim.cut[i][slot] = true;
 }
 
+/* One node neither hears nor is heard. */
+void
+net_exile(uint32_t slot)
+{
+	uint32_t	i;
+
+	net_deafen(slot);
+	for (i = 0; i < sim.n_nodes; i++)
+		sim.cut[slot][i] = true;
+}
+
 /* Some nodes can be heard but do not hear, or the other way round. */
 void
 net_one_way(void)
