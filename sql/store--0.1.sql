@@ -32,7 +32,7 @@ COMMENT ON COLUMN store.raft_state.place IS
 COMMENT ON COLUMN store.raft_state.start IS
 	'number of the newest start of this member';
 COMMENT ON COLUMN store.raft_state.shut_out IS
-	'why the other members refuse this one, empty if they do not';
+	'why the other members refuse this one, or that they removed it; empty if neither';
 
 -- The newest start of each other member that this one has heard of.
 CREATE TABLE store.raft_starts
@@ -672,6 +672,7 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'store_raft_steer';
 COMMENT ON FUNCTION store.raft_steer IS
 	'one step of removing, following or handing over, on the leader';
+
 CREATE FUNCTION store.raft_copy
 (
 	cluster_id uuid,

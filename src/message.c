@@ -7,7 +7,7 @@
  *
  *		envelope		magic, kind, number of entries, cluster, start, from, to
  *		body			RaftBody and the runs of terms, ForwardBody, or
- *						HelloBody and a conninfo, padded to MAXALIGN
+ *						AddressBody and a conninfo, padded to MAXALIGN
  *		entries			EntryHeader and payload, padded to MAXALIGN, each
  *
  * Every part is a multiple of MAXIMUM_ALIGNOF long.  The entries of an APPEND
@@ -78,11 +78,11 @@ typedef struct ForwardBody
 	uint64		term;
 } ForwardBody;
 
-typedef struct HelloBody
+typedef struct AddressBody
 {
 	uint32		length;			/* of the conninfo, without NUL */
 	uint32		zero;
-} HelloBody;
+} AddressBody;
 
 typedef struct EntryHeader
 {
@@ -94,7 +94,7 @@ StaticAssertDecl(sizeof(Envelope) == 56, "Envelope must not be padded");
 StaticAssertDecl(sizeof(RaftBody) == 80, "RaftBody must not be padded");
 StaticAssertDecl(sizeof(RunBody) == 16, "RunBody must not be padded");
 StaticAssertDecl(sizeof(ForwardBody) == 8, "ForwardBody must not be padded");
-StaticAssertDecl(sizeof(HelloBody) == 8, "HelloBody must not be padded");
+StaticAssertDecl(sizeof(AddressBody) == 8, "AddressBody must not be padded");
 StaticAssertDecl(sizeof(EntryHeader) == 8 && MAXIMUM_ALIGNOF == 8,
 				 "parts of a message must keep it MAXALIGNed");
 
@@ -295,15 +295,15 @@ message_encode_forward(StringInfo buf, const MessageOrigin *origin,
 }
 
 void
-message_encode_hello(StringInfo buf, const MessageOrigin *origin,
-					 uint64 from, uint64 to, const char *conninfo)
+message_encode_address(StringInfo buf, MessageKind kind, const MessageOrigin *origin,
+					   uint64 from, uint64 to, const char *conninfo)
 {
-	HelloBody	body = {.length = strlen(conninfo)};
+	AddressBody body = {.length = strlen(conninfo)};
 
 	if (body.length == 0 || body.length >= STORE_CONNINFO_SIZE)
 		elog(ERROR, "address in message is empty or too long");
 
-	put_envelope(buf, MESSAGE_HELLO, origin, from, to, 0);
+	put_envelope(buf, kind, origin, from, to, 0);
 	appendBinaryStringInfo(buf, (char *) &body, sizeof(body));
 	appendBinaryStringInfo(buf, conninfo, body.length);
 	put_padding(buf, body.length);
@@ -331,7 +331,7 @@ take_envelope(Cursor *cursor, MessageHeader *header, uint32 *n_entries)
 		return "message is from a machine of the other byte order";
 	if (envelope.magic != MESSAGE_MAGIC)
 		return "not a message, or one of another version";
-	if (envelope.kind < MESSAGE_RAFT || envelope.kind > MESSAGE_HELLO)
+	if (envelope.kind < MESSAGE_RAFT || envelope.kind > MESSAGE_REACHED)
 		return "unknown kind of message";
 	if (envelope.start > (uint64) PG_INT64_MAX)
 		return "number of the sender's start is out of range";
@@ -422,9 +422,9 @@ is_padded(const Cursor *cursor, uint32 length)
 }
 
 static const char *
-take_hello(Cursor *cursor, uint32 n_entries, char *conninfo)
+take_address(Cursor *cursor, uint32 n_entries, char *conninfo)
 {
-	HelloBody	body;
+	AddressBody body;
 
 	if (!take(cursor, &body, sizeof(body)))
 		return "message is too short";
@@ -545,7 +545,8 @@ message_decode(const char *data, Size length, Message *message)
 			problem = take_forward(&cursor, message->n_entries, &message->term);
 			break;
 		case MESSAGE_HELLO:
-			problem = take_hello(&cursor, message->n_entries, message->conninfo);
+		case MESSAGE_REACHED:
+			problem = take_address(&cursor, message->n_entries, message->conninfo);
 			break;
 	}
 	if (problem)
