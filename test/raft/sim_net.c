@@ -164,13 +164,15 @@ net_deafen(uint32_t slot)
 		sim.cut[i][slot] = true;
 }
 
-/* One node neither hears nor is heard. */
+/* One node is not heard any more; it hears what is on its way, or nothing. */
 void
 net_exile(uint32_t slot)
 {
 	uint32_t	i;
 
-	net_deafen(slot);
+	net_heal();
+	if (random_chance(512))
+		net_deafen(slot);
 	for (i = 0; i < sim.n_nodes; i++)
 		sim.cut[slot][i] = true;
 }
