@@ -280,6 +280,7 @@ random_raft(struct raft_message *raft)
 	raft->match = below(1000000);
 	raft->hint_index = below(1000000);
 	raft->hint_term = below(1000);
+	raft->promise_ms = below(100000);
 
 	if (raft->type == RAFT_MSG_APPEND)
 		raft->n_entries = below(20);
