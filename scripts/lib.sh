@@ -253,14 +253,16 @@ find_bindir()
 	BINDIR=$WORKSHOP/root$("$PG_CONFIG" --bindir)
 }
 
-# Print $1 loopback ports that are free, below those the system hands out.
+# Print $1 loopback ports that are free, above those the system hands out and
+# those that PostgreSQL's test modules take.  Each may be taken before a server
+# binds it; see node_start().
 free_ports()
 {
 	perl -MIO::Socket::INET -e '
 		my ($want, %found) = @ARGV;
 		while ($want > keys %found)
 		{
-			my $port = 20000 + int(rand(10000));
+			my $port = 61000 + int(rand(4500));
 			next if $found{$port};
 			my $socket = IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1",
 				LocalPort => $port) or next;

@@ -32,7 +32,7 @@ COMMENT ON COLUMN store.raft_state.place IS
 COMMENT ON COLUMN store.raft_state.start IS
 	'number of the newest start of this member';
 COMMENT ON COLUMN store.raft_state.shut_out IS
-	'why the other members refuse this one, empty if they do not';
+	'why the other members refuse this one, or that they removed it; empty if neither';
 
 -- The newest start of each other member that this one has heard of.
 CREATE TABLE store.raft_starts
@@ -555,7 +555,8 @@ CREATE FUNCTION store.node_status
 	OUT compacted_revision bigint,
 	OUT backlog bigint,
 	OUT problem text,
-	OUT notified_index bigint
+	OUT notified_index bigint,
+	OUT protocol integer
 )
 LANGUAGE C VOLATILE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'store_node_status';
@@ -564,7 +565,7 @@ COMMENT ON FUNCTION store.node_status IS 'the row of store.status';
 CREATE VIEW store.status AS
 	SELECT cluster_id, node_id, name, state, term, leader,
 		first_index, last_index, commit_index, applied_index,
-		compacted_revision, backlog, problem, notified_index
+		compacted_revision, backlog, problem, notified_index, protocol
 	FROM store.node_status();
 COMMENT ON VIEW store.status IS
 	'this node: its place in the cluster, how far its log and tables are, and what is wrong';
@@ -581,7 +582,8 @@ CREATE FUNCTION store.member_status
 	OUT last_contact timestamptz,
 	OUT connected boolean,
 	OUT queued_bytes bigint,
-	OUT last_error text
+	OUT last_error text,
+	OUT protocol integer
 )
 RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL SAFE
@@ -590,10 +592,11 @@ COMMENT ON FUNCTION store.member_status IS 'the rows of store.members';
 
 CREATE VIEW store.members AS
 	SELECT node_id, name, conninfo, role, leader, match_index, lag, last_contact,
-		connected, queued_bytes, last_error
+		connected, queued_bytes, last_error, protocol
 	FROM store.member_status();
 COMMENT ON VIEW store.members IS
-	'the members of the cluster; match_index, lag and last_contact are known to the leader';
+	'the members of the cluster;'
+	' match_index, lag, last_contact and protocol are known to the leader';
 
 CREATE FUNCTION store.copy_status
 (
@@ -807,6 +810,7 @@ CREATE FUNCTION store.raft_admit
 	name text,
 	conninfo text,
 	identity text,
+	protocol integer,
 	OUT cluster_id uuid,
 	OUT node_id bigint,
 	OUT membership bytea,
@@ -834,6 +838,7 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'store_raft_steer';
 COMMENT ON FUNCTION store.raft_steer IS
 	'one step of removing, following or handing over, on the leader';
+
 CREATE FUNCTION store.raft_copy
 (
 	cluster_id uuid,

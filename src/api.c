@@ -11,6 +11,7 @@
 
 #include "access/xlog.h"
 #include "commands/dbcommands.h"
+#include "compat.h"
 #include "history.h"
 #include "miscadmin.h"
 #include "request.h"
@@ -80,7 +81,7 @@ check_own_locks(const char *function)
 		SET_LOCKTAG_RELATION(tag, MyDatabaseId, written_tables[n]);
 		for (int m = 0; m < lengthof(modes); m++)
 		{
-			if (LockHeldByMe(&tag, modes[m]))
+			if (LockHeldByMe(&tag, modes[m], false))
 				ereport(ERROR,
 						(errcode(ERRCODE_OBJECT_IN_USE),
 						 errmsg("cannot call %s while this transaction holds a lock on store.%s",

@@ -9,15 +9,72 @@
  */
 #include "store.h"
 
+#include "access/genam.h"
+#include "access/table.h"
 #include "api_row.h"
 #include "api_status.h"
+#include "catalog/pg_extension.h"
 #include "compat.h"
 #include "funcapi.h"
 #include "status.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
 #include "utils/uuid.h"
 
 STORE_FUNCTION(store_node_status);
 STORE_FUNCTION(store_member_status);
+
+/* One that is not known is shown as null. */
+static void
+put_version(Row *row, uint8 version)
+{
+	row_put(row, Int32GetDatum(version), version == 0);
+}
+
+/* The release of the extension's objects in this database (palloc'd), or NULL. */
+static char *
+installed_release(void)
+{
+	Relation	extensions = table_open(ExtensionRelationId, AccessShareLock);
+	char	   *release = NULL;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
+				CStringGetDatum("store"));
+	scan = systable_beginscan(extensions, ExtensionNameIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		bool		isnull;
+		Datum		value = heap_getattr(tuple, Anum_pg_extension_extversion,
+										 RelationGetDescr(extensions), &isnull);
+
+		if (!isnull)
+			release = TextDatumGetCString(value);
+	}
+	systable_endscan(scan);
+	table_close(extensions, AccessShareLock);
+	return release;
+}
+
+/*
+ * While a member is upgraded, its library may be of another release than its
+ * objects.  Both ways are to work, and neither is to last.
+ */
+static const char *
+release_problem(void)
+{
+	char	   *objects = installed_release();
+
+	if (objects == NULL || strcmp(objects, STORE_RELEASE) == 0)
+		return "";
+	return psprintf("the extension's objects are of release %s and its library is of release %s:"
+					" ALTER EXTENSION store UPDATE, or restart the server if its library is the older one",
+					objects, STORE_RELEASE);
+}
 
 /*
  * The problems there are, the most basic first: none of them may hide another.
@@ -31,7 +88,8 @@ api_problem(const NodeStatus *node)
 		node->apply_problem,
 		node->notify_problem,
 		node->queue_problem,
-		node->snapshot_problem
+		node->snapshot_problem,
+		release_problem()
 	};
 	StringInfoData text;
 
@@ -79,6 +137,7 @@ store_node_status(PG_FUNCTION_ARGS)
 	row_put_bigint(&row, committed > applied ? committed - applied : 0);
 	row_put_text(&row, api_problem(node));
 	row_put_bigint(&row, pg_atomic_read_u64(&progress->notified_index));
+	put_version(&row, status_version());
 	return row_return(fcinfo, &row);
 }
 
@@ -110,6 +169,7 @@ store_member_status(PG_FUNCTION_ARGS)
 		row_put_bool(&row, member->connected);
 		row_put_bigint(&row, member->queued_bytes);
 		row_put_text(&row, member->last_error);
+		put_version(&row, member->understands);
 		row_store(fcinfo, &row);
 	}
 	return (Datum) 0;

@@ -73,7 +73,7 @@ static const struct
 	int			last_op;
 	int			last_patch_type;
 	uint16		flags;
-}			versions[COMMAND_VERSION + 1] =
+}			versions[] =
 {
 	[1] = {offsetof(CommandHeader, argument), COMMAND_DELETE, PATCH_MERGE, 0x07},
 	[2] = {sizeof(CommandHeader), COMMAND_COMPARE, PATCH_JSON, 0x3F},
@@ -217,6 +217,21 @@ make_header(const Command *command, CommandHeader *header)
 		header->body_length = VARSIZE(command->body);
 	else if (command->op == COMMAND_TXN)
 		header->body_length = command->parts.length + sizeof(uint32) * 4;
+}
+
+uint8
+command_needs(const Command *command)
+{
+	CommandHeader header;
+	uint8		version = 1;
+
+	make_header(command, &header);
+	while (version < lengthof(versions) - 1 &&
+		   (header.op > versions[version].last_op ||
+			header.patch_type > versions[version].last_patch_type ||
+			(header.flags & ~versions[version].flags) != 0))
+		version++;
+	return version;
 }
 
 /* Bytes of a fixed alignment, relative to where the command starts. */

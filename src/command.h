@@ -26,6 +26,9 @@
  *		1	create, put, update, merge patch, delete of one resource
  *		2	JSON patch, transactions, compaction, time to live
  *
+ * A proposer uses the version that the whole cluster understands (versions.h),
+ * so a member that was not upgraded yet meets nothing that it cannot apply.
+ *
  * Pure: no I/O, no clock.
  *
  *-------------------------------------------------------------------------
@@ -47,8 +50,13 @@ typedef enum EntryKind
 	ENTRY_MEMBERSHIP = 2		/* see membership.h */
 } EntryKind;
 
-/* The version of the rules under which a command is applied. */
+/*
+ * The newest version of the rules that this server knows.  A test builds an
+ * earlier release by giving a lower one to the compiler.
+ */
+#ifndef COMMAND_VERSION
 #define COMMAND_VERSION 2
+#endif
 
 typedef enum CommandOp
 {
@@ -127,7 +135,7 @@ typedef struct TxnParts
 
 typedef struct Command
 {
-	uint8		version;		/* COMMAND_VERSION of the proposer */
+	uint8		version;		/* the cluster's, when it was proposed */
 	CommandOp	op;
 	PatchType	patch_type;
 	Reason		reason;
@@ -155,6 +163,12 @@ extern void command_encode(StringInfo buf, const Command *command);
  * the command waits for a server that can.
  */
 extern uint8 command_version(const char *data, Size length);
+
+/*
+ * The lowest version in which this can be said, not counting the parts of a
+ * transaction; each of them has to be asked for.
+ */
+extern uint8 command_needs(const Command *command);
 
 /*
  * Decode; the result points into data, which must be MAXALIGNed and outlive

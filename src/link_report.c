@@ -9,6 +9,7 @@
  */
 #include "link_report.h"
 
+#include "greeting.h"
 #include "pending.h"
 #include "roster.h"
 #include "stats.h"
@@ -96,5 +97,5 @@ link_report_problem(Transport *transport, raft_id leader, uint64 self)
 							leader == 0 ? "member" : "leader",
 							member->name, link.last_error);
 	}
-	return leader == 0 ? "no leader is known" : NULL;
+	return leader == 0 ? "no leader is known" : greeting_problem();
 }

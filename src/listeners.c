@@ -25,6 +25,7 @@
 #include "access/xact.h"
 #include "commands/dbcommands.h"
 #include "common/hashfn.h"
+#include "compat.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "nodes/pg_list.h"
@@ -168,7 +169,7 @@ publish_pid(void)
 {
 	bool		listens = (current != NIL || next != NIL);
 
-	pg_atomic_write_u32(&shared->pids[MyProc->pgprocno], listens ? MyProcPid : 0);
+	pg_atomic_write_u32(&shared->pids[MyProcNumber], listens ? MyProcPid : 0);
 }
 
 /* ------------------------------------------------------------------------

@@ -19,6 +19,7 @@
  */
 #include "request.h"
 
+#include "compat.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "stats.h"
@@ -135,7 +136,7 @@ attach_area(void)
 static RequestSlot *
 my_slot(void)
 {
-	return &shared->slots[MyProc->pgprocno];
+	return &shared->slots[MyProcNumber];
 }
 
 /*
@@ -172,7 +173,7 @@ request_begin(RequestId *id)
 	(void) withdraw(slot);		/* what a terminated predecessor left */
 
 	status_read_leader(leader, &known, &id->origin);
-	id->slot = MyProc->pgprocno;
+	id->slot = MyProcNumber;
 	id->sequence = pg_atomic_fetch_add_u64(&shared->next_sequence, 1);
 
 	SpinLockAcquire(&slot->mutex);

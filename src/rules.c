@@ -115,7 +115,7 @@ typedef struct RulesVersion
 	bool		expiry;			/* a write sets or clears the time to live */
 } RulesVersion;
 
-static const RulesVersion rules_versions[COMMAND_VERSION + 1] =
+static const RulesVersion rules_versions[] =
 {
 	[1] = {.expiry = false},
 	[2] = {.expiry = true},

@@ -17,6 +17,7 @@
  */
 #include "watchers.h"
 
+#include "compat.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "port/atomics.h"
@@ -78,7 +79,7 @@ watchers_shmem_init(void)
 static WatcherSlot *
 my_slot(void)
 {
-	return &shared->slots[MyProc->pgprocno];
+	return &shared->slots[MyProcNumber];
 }
 
 static void

@@ -216,6 +216,7 @@ random_membership(Membership *membership)
 		membership_add(membership, &member);
 	}
 	membership->next_id = 1001;
+	membership->version = 1 + below(255);
 	membership->n_removed = below(MEMBERSHIP_MAX_REMOVED + 1);
 	for (i = 0; i < membership->n_removed; i++)
 		snprintf(membership->removed[i], STORE_NAME_SIZE, "gone%d_%s", i, random_string(0, 9));
