@@ -56,6 +56,20 @@ row_put_duration(Row *row, uint64 microseconds)
 	row_put(row, Float8GetDatum((double) microseconds / 1000.0), false);
 }
 
+/*
+ * While a member is upgraded, the view may be of another release than this
+ * library.  Columns only ever come at the end: what it does not want is left
+ * out, what we do not know is null.
+ */
+static void
+fit(Row *row, TupleDesc desc)
+{
+	if (desc->natts > lengthof(row->values))
+		elog(ERROR, "view has %d columns", desc->natts);
+	while (row->n < desc->natts)
+		row_put(row, (Datum) 0, true);
+}
+
 Datum
 row_return(FunctionCallInfo fcinfo, Row *row)
 {
@@ -63,8 +77,7 @@ row_return(FunctionCallInfo fcinfo, Row *row)
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
-	if (desc->natts != row->n)
-		elog(ERROR, "row has %d columns instead of %d", row->n, desc->natts);
+	fit(row, desc);
 	return HeapTupleGetDatum(heap_form_tuple(desc, row->values, row->isnull));
 }
 
@@ -73,7 +86,6 @@ row_store(FunctionCallInfo fcinfo, Row *row)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 
-	if (result->setDesc->natts != row->n)
-		elog(ERROR, "row has %d columns instead of %d", row->n, result->setDesc->natts);
+	fit(row, result->setDesc);
 	tuplestore_putvalues(result->setResult, result->setDesc, row->values, row->isnull);
 }
