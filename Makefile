@@ -16,7 +16,7 @@ OBJS = $(SERVER_OBJS) $(RAFT_OBJS)
 RELEASE = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(srcdir)/store.control)
 
 # A warning is an error; "make WERROR=" for a compiler newer than this code.
-WERROR = -Werror
+WERROR ?= -Werror
 
 # -Wextra minus what PostgreSQL's own headers and idioms do not pass.  Server
 # code before 16 leaves PGDLLEXPORT empty, and hidden visibility needs it.

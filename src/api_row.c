@@ -57,14 +57,15 @@ row_put_duration(Row *row, uint64 microseconds)
 }
 
 /*
- * Objects of another release may declare fewer columns, or more; new ones are
- * always the last.
+ * While a member is upgraded, the view may be of another release than this
+ * library.  Columns only ever come at the end: what it does not want is left
+ * out, what we do not know is null.
  */
 static void
 fit(Row *row, TupleDesc desc)
 {
 	if (desc->natts > lengthof(row->values))
-		elog(ERROR, "row of %d columns", desc->natts);
+		elog(ERROR, "view has %d columns", desc->natts);
 	while (row->n < desc->natts)
 		row_put(row, (Datum) 0, true);
 }

@@ -26,7 +26,7 @@
 STORE_FUNCTION(store_node_status);
 STORE_FUNCTION(store_member_status);
 
-/* A version that is not known is shown as null. */
+/* One that is not known is shown as null. */
 static void
 put_version(Row *row, uint8 version)
 {
