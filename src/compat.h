@@ -50,13 +50,13 @@ typedef bool TU_UpdateIndexes;
 	index_beginscan(heap, index, snapshot, nkeys, norderbys)
 #endif
 
-/* Since 17, who asks for a lock can mean a stronger one, too. */
+/* Since 17, one can ask for a stronger lock, too. */
 #if PG_VERSION_NUM < 170000
 #define LockHeldByMe(tag, mode, or_stronger) \
 	((void) (or_stronger), LockHeldByMe(tag, mode))
 #endif
 
-/* Since 17, a process does not have to look up its own number. */
+/* Since 17, a process knows its place among all without asking its PGPROC. */
 #if PG_VERSION_NUM < 170000
 #define MyProcNumber	(MyProc->pgprocno)
 #endif
