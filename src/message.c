@@ -5,7 +5,8 @@
  *
  * A message is
  *
- *		envelope		magic, kind, number of entries, cluster, start, from, to
+ *		envelope		magic, kind, number of entries, cluster, start, version,
+ *						from, to
  *		body			RaftBody and the runs of terms, ForwardBody, or
  *						AddressBody and a conninfo, padded to MAXALIGN
  *		entries			EntryHeader and payload, padded to MAXALIGN, each
@@ -45,7 +46,8 @@ typedef struct Envelope
 	uint64		from;
 	uint64		to;
 	uint32		n_entries;
-	uint32		zero;
+	uint8		understands;
+	uint8		zero[3];
 } Envelope;
 
 typedef struct RaftBody
@@ -62,7 +64,9 @@ typedef struct RaftBody
 	uint64		context;
 	uint64		match;
 	uint64		hint_index;
-	uint64		hint_term;		/* n_runs RunBody follow */
+	uint64		hint_term;
+	uint32		promise_ms;
+	uint32		zero_too;		/* n_runs RunBody follow */
 } RaftBody;
 
 typedef struct RunBody
@@ -89,7 +93,7 @@ typedef struct EntryHeader
 } EntryHeader;
 
 StaticAssertDecl(sizeof(Envelope) == 56, "Envelope must not be padded");
-StaticAssertDecl(sizeof(RaftBody) == 72, "RaftBody must not be padded");
+StaticAssertDecl(sizeof(RaftBody) == 80, "RaftBody must not be padded");
 StaticAssertDecl(sizeof(RunBody) == 16, "RunBody must not be padded");
 StaticAssertDecl(sizeof(ForwardBody) == 8, "ForwardBody must not be padded");
 StaticAssertDecl(sizeof(AddressBody) == 8, "AddressBody must not be padded");
@@ -127,6 +131,7 @@ put_envelope(StringInfo buf, MessageKind kind, const MessageOrigin *origin,
 	envelope.from = from;
 	envelope.to = to;
 	envelope.n_entries = n_entries;
+	envelope.understands = origin->understands;
 	appendBinaryStringInfo(buf, (char *) &envelope, sizeof(envelope));
 }
 
@@ -260,6 +265,7 @@ message_encode_raft(StringInfo buf, const MessageOrigin *origin,
 	body.match = raft->match;
 	body.hint_index = raft->hint_index;
 	body.hint_term = raft->hint_term;
+	body.promise_ms = raft->promise_ms;
 	appendBinaryStringInfo(buf, (char *) &body, sizeof(body));
 
 	for (i = 0; i < raft->n_runs; i++)
@@ -334,11 +340,13 @@ take_envelope(Cursor *cursor, MessageHeader *header, uint32 *n_entries)
 		return "number of the sender's start is out of range";
 	if (envelope.from == 0 || envelope.to == 0)
 		return "message without sender or addressee";
-	if (envelope.zero != 0)
+	if (envelope.zero[0] != 0 || envelope.zero[1] != 0 || envelope.zero[2] != 0 ||
+		envelope.understands == 0)
 		return "malformed message";
 
 	memcpy(header->origin.cluster_id.data, envelope.cluster_id, UUID_LEN);
 	header->origin.start = envelope.start;
+	header->origin.understands = envelope.understands;
 	header->from = envelope.from;
 	header->to = envelope.to;
 	header->kind = envelope.kind;
@@ -357,7 +365,7 @@ take_raft(Cursor *cursor, const MessageHeader *header, uint32 n_entries,
 		return "message is too short";
 	if (body.type > RAFT_MSG_LAST)
 		return "unknown type of message";
-	if (body.accepted > 1 || body.transfer > 1 || body.zero != 0)
+	if (body.accepted > 1 || body.transfer > 1 || body.zero != 0 || body.zero_too != 0)
 		return "malformed message";
 	if (body.n_runs > RAFT_MAX_MESSAGE_RUNS)
 		return "too many terms in message";
@@ -377,6 +385,7 @@ take_raft(Cursor *cursor, const MessageHeader *header, uint32 n_entries,
 	raft->match = body.match;
 	raft->hint_index = body.hint_index;
 	raft->hint_term = body.hint_term;
+	raft->promise_ms = body.promise_ms;
 
 	for (i = 0; i < raft->n_runs; i++)
 	{
