@@ -88,7 +88,9 @@ StoreCluster::wait_for_writes($writer, 20);
 
 # Five to one: the leader leaves, a follower is removed, a member that is down
 # is removed, the last one leaves.
-$leader->safe_psql('postgres', 'SELECT store.leave()');
+my ($ret, $out, $notices) = $leader->psql('postgres', 'SELECT store.leave()');
+is($ret, 0, 'the leader leaves');
+like($notices, qr/NOTICE:.*leadership is being handed over/, 'and hands over first');
 is($cluster->status($leader, 'state'), 'detached', 'who left is detached, leader or not');
 like($cluster->status($leader, 'problem'), qr/removed.*DROP EXTENSION/, 'and knows what to do');
 StoreCluster::wait_for_writes($writer, 20);
