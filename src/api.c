@@ -15,6 +15,7 @@
 #include "history.h"
 #include "miscadmin.h"
 #include "request.h"
+#include "stats.h"
 #include "status.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
@@ -156,7 +157,10 @@ read_index(void)
 	uint64		until_ms = status_read_lease(&index);
 
 	if (until_ms != 0 && worker_now_ms() < until_ms)
+	{
+		stats_count_request(STAT_READ, 0, 0);
 		return index;
+	}
 	request_begin(&id);
 	request_call(INBOX_READ, &id, NULL, 0, &answer);
 	return answer.index;

@@ -396,7 +396,8 @@ my $WRITER = q{
 		print "SELECT '$name', w.resource_version, extract(epoch from clock_timestamp()) "
 		  . "FROM store.put('{\"apiVersion\": \"v1\", \"kind\": \"ConfigMap\", "
 		  . "\"metadata\": {\"name\": \"$name\", \"namespace\": \"writers\"}, "
-		  . "\"data\": {\"value\": \"$i\"}}') w;\n";
+		  . "\"data\": {\"value\": \"$i\"}}') w;\n"
+		  or exit;
 	}
 };
 
