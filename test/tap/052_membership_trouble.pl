@@ -141,7 +141,8 @@ $leader->safe_psql('postgres', 'SELECT node_id FROM store.raft_admit(' . join(',
 	"'ghost'",
 	StoreCluster::quote('dbname=postgres ' . $cluster->address($lone)),
 	StoreCluster::quote($lone->safe_psql('postgres',
-		'SELECT cluster_id FROM store.status'))) . ')');
+		'SELECT cluster_id FROM store.status')),
+	'(SELECT protocol FROM store.status)') . ')');
 kill 'STOP', $workers{ $_->name } for @others;
 $call = start_call($leader, q{SELECT store.remove_member('ghost')});
 ok($leader->poll_query_until('postgres',
