@@ -21,6 +21,7 @@
 #include "funcapi.h"
 #include "json_patch.h"
 #include "object.h"
+#include "policy.h"
 #include "rules.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -156,6 +157,7 @@ append_compare(const JsonbValue *element, const char *place, Parts *parts)
 	int			n = 0;
 
 	key_at(object, place, &blank.key);
+	policy_check_read(&blank.key);
 	if (member_at(object, "exists", &value))
 	{
 		if (value.type != jbvBool)
@@ -263,6 +265,10 @@ append_operation(const JsonbValue *element, const char *place, Parts *parts)
 		take_object(&value, inner, &part);
 	else if (!key_from_object(object_at(&value, inner), inner, &part.key, &error))
 		refuse_with(NULL, &error);
+
+	/* The answer has the objects. */
+	policy_check_write(part.op, &part.key);
+	policy_check_read(&part.key);
 	append_part(parts, &part);
 	return 1;
 }

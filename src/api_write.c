@@ -21,6 +21,7 @@
 #include "compat.h"
 #include "funcapi.h"
 #include "object.h"
+#include "policy.h"
 #include "request.h"
 #include "rules.h"
 #include "status.h"
@@ -186,11 +187,12 @@ api_perform(FunctionCallInfo fcinfo, Command *command)
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
+	policy_check_write(command->op, &command->key);
 	api_submit(command, &answer);
 
 	values[0] = CStringGetTextDatum(outcome_op_name((OutcomeOp) answer.op));
 	values[1] = Int64GetDatum((int64) answer.index);
-	if (answer.data != NULL)
+	if (answer.data != NULL && policy_may_read(&command->key))
 		values[2] = JsonbPGetDatum((Jsonb *) answer.data);
 	else
 		isnull[2] = true;
@@ -245,7 +247,9 @@ api_patch_type(const char *name, PatchType *type)
 		*type = PATCH_MERGE;
 	else if (strcmp(name, "json") == 0)
 		*type = PATCH_JSON;
-	else if (strcmp(name, "strategic") == 0 || strcmp(name, "apply") == 0)
+	else if (strcmp(name, "strategic") == 0)
+		*type = PATCH_STRATEGIC;
+	else if (strcmp(name, "apply") == 0)
 		api_not_supported(psprintf("patch type \"%s\"", name));
 	else
 		return false;

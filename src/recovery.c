@@ -49,6 +49,9 @@
 	"Drop the extension, remove the member from its cluster, and join anew;" \
 	" or call store.restore_as_new_cluster() to go on from this state in a cluster of its own."
 
+/* What raft_state says of a member that was removed, in place of a reason. */
+#define REMOVED_MARK	"it was removed from its cluster"
+
 static struct
 {
 	RaftLogContents log;
@@ -331,13 +334,13 @@ recovery_begin_start(RaftState *state)
 {
 	const char *problem;
 
-	if (state->shut_out[0] != '\0')
+	if (state->shut_out[0] != '\0' && !recovery_was_removed(state))
 		return state->shut_out;
 	problem = identity_difference(&state->home);
 	if (problem != NULL)
 		return problem;
 	state->start = identity_next_start(state->start);
-	log_tables_save_start(&state->home, state->start, "");
+	log_tables_save_start(&state->home, state->start, state->shut_out);
 	starts_load();
 	return NULL;
 }
@@ -362,6 +365,23 @@ recovery_shut_out(uint64 by, Transport *transport)
 	worker_commit();
 	ereport(LOG, (errmsg("this node is shut out of its cluster: %s", reason)));
 	proc_exit(1);
+}
+
+void
+recovery_note_removal(void)
+{
+	RaftState  *state = palloc(sizeof(RaftState));
+
+	worker_begin("noting that this member was removed");
+	log_tables_read_state(state);
+	log_tables_save_start(&state->home, state->start, REMOVED_MARK);
+	worker_commit();
+}
+
+bool
+recovery_was_removed(const RaftState *state)
+{
+	return strcmp(state->shut_out, REMOVED_MARK) == 0;
 }
 
 /*

@@ -47,6 +47,13 @@ extern void recovery_run_detached(const char *reason) pg_attribute_noreturn();
  */
 extern void recovery_shut_out(uint64 by, Transport *transport) pg_attribute_noreturn();
 
+/*
+ * A member that was removed while it was down hears of it from the others, who
+ * need not be there at its next start: note it durably.
+ */
+extern void recovery_note_removal(void);
+extern bool recovery_was_removed(const RaftState *state);
+
 /* The core found that a member lost what it acknowledged: shut it out. */
 extern void recovery_lost_data(raft_id member);
 

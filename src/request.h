@@ -58,6 +58,8 @@ typedef struct AdmitRequest
 typedef struct MemberRequest
 {
 	uint64		since_ms;		/* when it was first asked, by worker_now_ms() */
+	uint64		learner;		/* REMOVE: not 0: not by name, but this one, if
+								 * it is a learner still */
 	char		name[STORE_NAME_SIZE];
 } MemberRequest;
 

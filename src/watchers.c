@@ -203,3 +203,9 @@ watchers_wake_all(void)
 			SetLatch(&ProcGlobal->allProcs[i].procLatch);
 	}
 }
+
+uint32
+watchers_count(void)
+{
+	return pg_atomic_read_u32(&shared->n_watchers);
+}

@@ -200,6 +200,46 @@ for my $node ($cluster->nodes)
 }
 $cluster->wait_all_writable;
 
+# An address that leads nowhere, or to another member, is announced in vain:
+# nobody gives up the one that works.
+for my $case ([ 'the leader', $leader ], [ 'a follower', $cluster->others($leader) ])
+{
+	my ($who, $node, $other) = @$case;
+	my $before = $leader->safe_psql('postgres',
+		'SELECT conninfo FROM store.members WHERE name = ' . StoreCluster::quote($node->name));
+
+	$other //= ($cluster->others($leader))[0];
+	for my $bad ('host=127.0.0.1 dbname=postgres port=1', $cluster->address($other))
+	{
+		$node->append_conf('postgresql.conf', "store.advertise = '$bad'\n");
+		$node->reload;
+		ok( $node->poll_query_until('postgres',
+				"SELECT problem ~ 'do not reach this node at \"$bad' FROM store.status"),
+			"an address of $who that does not work is a problem: $bad");
+		for my $there ($cluster->nodes)
+		{
+			is( $there->safe_psql('postgres', 'SELECT conninfo FROM store.members WHERE name = '
+					  . StoreCluster::quote($node->name)),
+				$before, 'nothing was changed on ' . $there->name);
+			$there->safe_psql('postgres', put('a', 4));
+		}
+		is($cluster->wait_for_leader->name, $leader->name, 'and the leader stays');
+	}
+	$node->append_conf('postgresql.conf',
+		"store.advertise = '" . $cluster->address($node) . " connect_timeout=5'\n");
+	$node->reload;
+	for my $there ($cluster->nodes)
+	{
+		ok( $there->poll_query_until('postgres',
+				q{SELECT conninfo ~ 'connect_timeout=5' FROM store.members WHERE name = }
+				  . StoreCluster::quote($node->name)),
+			"a good address of $who is known to " . $there->name);
+	}
+	ok($node->poll_query_until('postgres', 'SELECT problem IS NULL FROM store.status'),
+		'the problem is gone');
+}
+$cluster->wait_all_writable;
+
 #
 # A member that drops the extension without a word.
 #
