@@ -81,7 +81,8 @@ TAP_TESTS_FILES = $(sort $(wildcard test/tap/*.pl))
 .PHONY: tap
 tap: build/raft/raft_replay build/older/store$(DLSUFFIX)
 	rm -rf '$(CURDIR)/tmp_check' && $(MKDIR_P) '$(CURDIR)/tmp_check'
-	TESTDIR='$(CURDIR)' PATH="$(bindir):$$PATH" \
+	TESTDIR='$(CURDIR)' TESTDATADIR='$(CURDIR)/tmp_check' \
+	TESTLOGDIR='$(CURDIR)/tmp_check/log' PATH="$(bindir):$$PATH" \
 	PG_REGRESS='$(top_builddir)/src/test/regress/pg_regress' \
 	$(PROVE) -I $(top_srcdir)/src/test/perl/ -I $(srcdir)/test/tap/lib \
 		$(PROVE_FLAGS) $(if $(PROVE_TESTS),$(PROVE_TESTS),$(TAP_TESTS_FILES))

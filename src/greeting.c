@@ -26,6 +26,9 @@
  *	- everybody, as long as the membership has another address for it than
  *	  store.advertise;
  *
+ *	- everybody, once after its start.  Followers send to their leader only, and
+ *	  the others are to know of this start, too (starts.h);
+ *
  *	- everybody, while it knows no leader.  It may have been removed while it
  *	  was down: then whoever gets the greeting says so (store.raft_receive()),
  *	  and it stops asking for elections;
@@ -100,6 +103,16 @@ is_silent(const struct raft *node, uint64 id, uint64 now_ms, uint32 timeout_ms)
 
 	return raft_progress(node, id, &peer) &&
 		(peer.last_contact_ms == 0 || now_ms - peer.last_contact_ms > timeout_ms);
+}
+
+/* Was nothing said to this member yet, in this life? */
+static bool
+is_unknown_to(uint64 id)
+{
+	LinkStatus	link;
+
+	transport_status(greeting.transport, id, &link);
+	return link.sent_messages == 0;
 }
 
 /* Does the membership have another address for this node than it wants? */
@@ -183,7 +196,7 @@ greeting_tend(const struct raft *node, const struct raft_update *update,
 		if (peer == greeting.node_id)
 			continue;
 		if (moved || (leader ? is_silent(node, peer, now_ms, timeout_ms) :
-					  update->leader == 0))
+					  update->leader == 0 || is_unknown_to(peer)))
 			greet(peer, *address);
 	}
 	return leader && moved && is_reached_by_enough();

@@ -197,7 +197,8 @@ is_deeply([ answer($session) ], [ "MODIFIED|$next|Pod|d|moved", "BOOKMARK|$next|
 # A watch outlives neither the tables it reads nor a restart.
 $session = start_watch($other, "store.watch($next, timeout => '1 hour')");
 wait_until_asleep($other, $session);
-$other->restart('immediate');
+$other->stop('immediate');
+$other->start;
 isnt((answer($session))[0], '', 'a client of a server that dies learns it');
 $cluster->wait_all_writable;
 is_deeply([ watch($other, "store.watch($last, 'Pod')") ],

@@ -46,20 +46,36 @@ write_some($cluster->wait_for_leader);
 	my ($victim, $leader, $other) = cast();
 	my $saved = $victim->data_dir . '.saved';
 	my $name = 'disk of an earlier start';
+	my $start;
 
 	$victim->stop;
 	copy_folder($victim->data_dir, $saved);
 	$victim->start;
 	$cluster->wait_all_writable;
 	write_some($leader);
+
+	# Every start is told to everybody, not just to the leader.
+	$start = $victim->safe_psql('postgres', 'SELECT start FROM store.raft_state');
+	ok( $_->poll_query_until('postgres',
+			"SELECT count(*) = 1 FROM store.raft_starts WHERE start = $start"),
+		"$name: " . $_->name . ' knows of the later start')
+	  for $leader, $other;
 	set_aside($victim);
+
+	# What the others know of it outlasts them.
+	$_->restart for $leader, $other;
+	$cluster->wait_all_writable;
 	go_back_in_place($saved, $victim);
 	$victim->start;
-	is_detached($victim, qr/shut out/, $name);
+	is_detached($victim, qr/shut out.*another node was started with its identity/, $name);
 	is_out_of_service($victim, $name);
 	no_leader_without($leader, $other, $name);
+
+	# So does what it knows itself, when nobody is there to tell it.
+	$_->stop for $leader, $other;
 	$victim->restart;
 	is_detached($victim, qr/shut out/, "$name, started again");
+	$_->start for $leader, $other;
 	like(
 		(StoreCluster::sqlstate($victim, 'SELECT store.keep_identity()'))[1],
 		qr/shut out/, "$name: an operator cannot say otherwise");

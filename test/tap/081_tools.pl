@@ -1,5 +1,5 @@
 # What the tools that come with PostgreSQL do to a member: pg_dump, pg_upgrade,
-# pg_rewind.
+# pg_rewind; and how to do without pg_upgrade.
 
 use strict;
 use warnings;
@@ -143,5 +143,27 @@ is(values_of($new), $before, 'with all it had');
 is($new->safe_psql('postgres', 'SELECT cluster_id FROM store.status'),
 	$cluster_id, 'of the same cluster');
 is(put($new, 'f', 6), 'Created', 'that writes');
+$new->stop;
+
+#
+# Without any tool: members with the new server join, those with the old leave.
+#
+my $last = StoreCluster->server('last', install_path => $from);
+my $first = StoreCluster->server('first');
+my $mixed = bless { nodes => [ $last, $first ] }, 'StoreCluster';
+
+$_->safe_psql('postgres', 'CREATE EXTENSION store') for $last, $first;
+put($last, "k$_", $_) for 1 .. 20;
+$mixed->join_node($first, $last);
+is(put($first, 'mixed', 1), 'Created', 'members of two major versions make a cluster');
+$mixed->is_same_everywhere('and apply the same');
+$before = values_of($first);
+$last->safe_psql('postgres', 'SELECT store.leave()');
+$last->stop;
+$first->poll_query_until('postgres', 'SELECT store.barrier() > 0');
+is($first->safe_psql('postgres', 'SELECT name, role FROM store.members'),
+	'first|voter', 'the one with the old server has left');
+is(values_of($first), $before, 'the one with the new server has all there was');
+is(put($first, 'after', 1), 'Created', 'and writes');
 
 done_testing();

@@ -15,6 +15,7 @@ use PostgreSQL::Test::Utils;
 use StoreCluster;
 use Test::More;
 
+my ($newest) = slurp_file("$ENV{TESTDIR}/src/command.h") =~ /^#define COMMAND_VERSION (\d+)$/m;
 my $older = Installation::make(library => "$ENV{TESTDIR}/build/older/store.so");
 my $cluster = StoreCluster->new(install_path => $older);
 my @acknowledged;
@@ -109,7 +110,7 @@ is_refused($three, qr/Not upgraded yet: .*"node[12]"/, 'one of three upgraded');
 $one->safe_psql('postgres', q{SELECT store.transfer_leadership('node3')});
 works('an upgraded leader');
 $three->poll_query_until('postgres',
-	q{SELECT string_agg(protocol::text, ' ' ORDER BY name) = '1 1 2' FROM store.members})
+	qq{SELECT string_agg(protocol::text, ' ' ORDER BY name) = '1 1 $newest' FROM store.members})
   or die 'the leader does not know who understands what';
 pass('the leader shows who is not upgraded yet');
 
@@ -132,13 +133,14 @@ $one->safe_psql('postgres', q{SELECT store.raft_admit('late', '}
 	  . $cluster->address($late) . q{', '} . $cluster->status($late, 'cluster_id') . q{', 1)});
 upgrade($four);
 $one->poll_query_until('postgres',
-	q{SELECT string_agg(coalesce(protocol::text, '?'), ' ' ORDER BY name) = '? 2 2 2 2'
+	qq{SELECT string_agg(coalesce(protocol::text, '?'), ' ' ORDER BY name)
+		= '? $newest $newest $newest $newest'
 	FROM store.members}) or die 'the leader has not heard from all members';
 works('all upgraded but a learner');
 is(protocols(), '1 1 1 1', 'a learner that was not heard of holds the cluster back, too');
 
 $one->safe_psql('postgres', q{SELECT store.remove_member('late')});
-$_->poll_query_until('postgres', 'SELECT protocol = 2 FROM store.status') or die 'not raised'
+$_->poll_query_until('postgres', "SELECT protocol = $newest FROM store.status") or die 'not raised'
   for $cluster->nodes;
 pass('all are upgraded: the cluster goes on to the newer version');
 works('all upgraded');
@@ -155,7 +157,7 @@ is($cluster->missing_writes($_, @acknowledged), '', 'nothing is lost on ' . $_->
 # It survives restarts, and an election.
 $_->restart for $cluster->nodes;
 $cluster->wait_all_writable;
-is(protocols(), '2 2 2 2', 'it stays so');
+is(protocols(), join(' ', ($newest) x 4), 'it stays so');
 
 # There is no way back.
 my ($state, $text) = StoreCluster::sqlstate($late,
@@ -167,7 +169,7 @@ is( $one->safe_psql('postgres', q{SELECT count(*) FROM store.members WHERE name 
 Installation::change($late, undef);
 $cluster->join_node($late, $one);
 is($late->safe_psql('postgres', 'SELECT protocol FROM store.status'),
-	'2', 'upgraded, it is admitted');
+	$newest, 'upgraded, it is admitted');
 push @{ $cluster->{nodes} }, $late;
 
 my $index = $four->safe_psql('postgres', 'SELECT store.barrier()');
@@ -175,7 +177,7 @@ Installation::change($four, $older);
 is($one->psql('postgres', $NEW{'a JSON patch'}), 0, 'the others go on without a downgraded one');
 $one->safe_psql('postgres', $NEW{'a transaction'});
 ok( $four->poll_query_until('postgres',
-		q{SELECT problem ~ 'is of version 2.*upgrade' FROM store.status}),
+		qq{SELECT problem ~ 'is of version $newest.*upgrade' FROM store.status}),
 	'which says what is wrong');
 Installation::change($four, undef);
 $cluster->wait_all_writable;
