@@ -133,6 +133,29 @@ ensure_packages()
 	[ ${#packages[@]} -eq 0 ] || die "still missing after installation: ${packages[*]}"
 }
 
+# Unpack packages of the distribution into $1, without installing them: some would
+# start servers.  With each go the libraries it names that are not installed.
+borrow_packages()
+{
+	local folder=$1 name
+	local -a wanted
+
+	shift
+	mkdir -p "$folder"
+	mapfile -t wanted < <(
+		for name; do
+			say "$name"
+			apt-cache depends --important "$name" |
+				sed -n 's/^ *Depends: \(lib\(event\|c-\?ares\)[^ ]*\)$/\1/p'
+		done | sort -u
+	)
+	(cd "$folder" && apt-get -q download "${wanted[@]}" >/dev/null 2>&1) || return 1
+	for name in "$folder"/*.deb; do
+		dpkg -x "$name" "$folder"
+		rm "$name"
+	done
+}
+
 # ----------------------------------------------------------------------------
 # The workshop
 # ----------------------------------------------------------------------------

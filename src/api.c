@@ -12,9 +12,11 @@
 #include "access/xlog.h"
 #include "compat.h"
 #include "commands/dbcommands.h"
+#include "compat.h"
 #include "history.h"
 #include "miscadmin.h"
 #include "request.h"
+#include "stats.h"
 #include "status.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
@@ -101,7 +103,7 @@ check_own_locks(const char *function)
 		SET_LOCKTAG_RELATION(tag, MyDatabaseId, written_tables[n]);
 		for (int m = 0; m < lengthof(modes); m++)
 		{
-			if (LockHeldByMe(&tag, modes[m]))
+			if (LockHeldByMe(&tag, modes[m], false))
 				ereport(ERROR,
 						(errcode(ERRCODE_OBJECT_IN_USE),
 						 errmsg("cannot call %s while this transaction holds a lock on store.%s",
@@ -175,7 +177,10 @@ read_index(void)
 	uint64		until_ms = status_read_lease(&index);
 
 	if (until_ms != 0 && worker_now_ms() < until_ms)
+	{
+		stats_count_request(STAT_READ, 0, 0);
 		return index;
+	}
 	request_begin(&id);
 	request_call(INBOX_READ, &id, NULL, 0, &answer);
 	return answer.index;

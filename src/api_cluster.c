@@ -62,6 +62,7 @@ store_found(PG_FUNCTION_ARGS)
 	state.cluster_id = *DatumGetUUIDP(DirectFunctionCall1(gen_random_uuid, (Datum) 0));
 	state.node_id = self.id;
 	state.base_membership.next_id = self.id + 1;
+	state.base_membership.version = COMMAND_VERSION;
 	strlcpy(self.name, settings_node_name(), sizeof(self.name));
 	strlcpy(self.conninfo, settings_advertise(), sizeof(self.conninfo));
 	(void) membership_add(&state.base_membership, &self);
@@ -256,6 +257,7 @@ encode_members(const NodeStatus *node)
 	bytea	   *bytes;
 
 	memset(&membership, 0, sizeof(membership));
+	membership.version = status_version();
 	for (uint32 i = 0; i < node->n_members; i++)
 	{
 		(void) membership_add(&membership, &node->members[i].member);
@@ -273,7 +275,7 @@ encode_members(const NodeStatus *node)
  * One change of the membership at a time: wait for that of another.
  */
 static void
-admit(const char *name, const char *conninfo)
+admit(const char *name, const char *conninfo, uint8 understands)
 {
 	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 													   store_request_timeout);
@@ -284,6 +286,7 @@ admit(const char *name, const char *conninfo)
 	memset(&request, 0, sizeof(request));
 	strlcpy(request.name, name, sizeof(request.name));
 	strlcpy(request.conninfo, conninfo, sizeof(request.conninfo));
+	request.understands = understands;
 	for (;;)
 	{
 		request_begin(&id);
@@ -307,6 +310,7 @@ store_raft_admit(PG_FUNCTION_ARGS)
 	char	   *name = api_text_argument(fcinfo, 0, "name");
 	char	   *conninfo = api_text_argument(fcinfo, 1, "conninfo");
 	char	   *identity = api_text_argument(fcinfo, 2, "identity");
+	int32		understands = PG_ARGISNULL(3) ? 0 : PG_GETARG_INT32(3);
 	NodeStatus *node = palloc0(sizeof(NodeStatus));
 	MemberStatus *found;
 	MemberStatus *leader;
@@ -322,6 +326,10 @@ store_raft_admit(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("name or address of the new member is empty or too long")));
+	if (understands < 1 || understands > PG_UINT8_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("version of the protocol is out of range")));
 
 	status_read(node);
 	if (node->state != RAFT_LEADER || !node->running)
@@ -336,7 +344,7 @@ store_raft_admit(PG_FUNCTION_ARGS)
 	}
 
 	check_reachable(conninfo, identity);
-	admit(name, conninfo);
+	admit(name, conninfo, understands);
 	status_read(node);
 	found = cluster_find(node, 0, name);
 	if (found == NULL)
@@ -430,7 +438,7 @@ try_admission(const char *address, const char *const *params, ErrorData **error)
 	{
 		rows = peer_call(address, store_request_timeout,
 						 "SELECT cluster_id, node_id, membership, leader"
-						 " FROM store.raft_admit($1, $2, $3)", 3, params);
+						 " FROM store.raft_admit($1, $2, $3, $4)", 4, params);
 	}
 	PG_CATCH();
 	{
@@ -454,11 +462,12 @@ ask_to_be_admitted(const char *conninfo, const char *identity, Admission *admiss
 	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 													   store_request_timeout);
 	const char *address = conninfo;
-	const char *params[3];
+	const char *params[4];
 
 	params[0] = settings_node_name();
 	params[1] = settings_advertise();
 	params[2] = identity;
+	params[3] = psprintf("%d", COMMAND_VERSION);
 	for (;;)
 	{
 		ErrorData  *error = NULL;

@@ -25,6 +25,10 @@
  *
  *		1	create, put, update, merge patch, delete of one resource
  *		2	JSON patch, transactions, compaction, time to live
+ *		3	strategic merge patch, server-side apply, ownership of fields
+ *
+ * A proposer uses the version that the whole cluster understands (versions.h),
+ * so a member that was not upgraded yet meets nothing that it cannot apply.
  *
  * Pure: no I/O, no clock.
  *
@@ -47,8 +51,13 @@ typedef enum EntryKind
 	ENTRY_MEMBERSHIP = 2		/* see membership.h */
 } EntryKind;
 
-/* The version of the rules under which a command is applied. */
-#define COMMAND_VERSION 2
+/*
+ * The newest version of the rules that this server knows.  A test builds an
+ * earlier release by giving a lower one to the compiler.
+ */
+#ifndef COMMAND_VERSION
+#define COMMAND_VERSION 3
+#endif
 
 typedef enum CommandOp
 {
@@ -66,7 +75,9 @@ typedef enum PatchType
 {
 	PATCH_NONE = 0,
 	PATCH_MERGE = 1,			/* RFC 7396 */
-	PATCH_JSON = 2				/* RFC 6902 */
+	PATCH_JSON = 2,				/* RFC 6902 */
+	PATCH_STRATEGIC = 3,		/* strategic.h */
+	PATCH_APPLY = 4				/* apply_patch.h */
 } PatchType;
 
 /* Why a change was made; kept with its event. */
@@ -127,7 +138,7 @@ typedef struct TxnParts
 
 typedef struct Command
 {
-	uint8		version;		/* COMMAND_VERSION of the proposer */
+	uint8		version;		/* the cluster's, when it was proposed */
 	CommandOp	op;
 	PatchType	patch_type;
 	Reason		reason;
@@ -141,6 +152,10 @@ typedef struct Command
 	bool		has_ttl;
 	int64		ttl;			/* microseconds after time; > 0 */
 	Existence	existence;		/* COMPARE */
+	const char *manager;		/* who owns the fields that are written; NULL
+								 * if nobody says */
+	const char *subresource;	/* through which it writes; NULL: none */
+	bool		force;			/* PATCH_APPLY: take what others own */
 	int64		revision;		/* COMPACT: the floor to be; >= 0 */
 	Jsonb	   *body;			/* object or patch; NULL for the others */
 	TxnParts	parts;			/* TXN */
@@ -155,6 +170,12 @@ extern void command_encode(StringInfo buf, const Command *command);
  * the command waits for a server that can.
  */
 extern uint8 command_version(const char *data, Size length);
+
+/*
+ * The lowest version in which this can be said, not counting the parts of a
+ * transaction; each of them has to be asked for.
+ */
+extern uint8 command_needs(const Command *command);
 
 /*
  * Decode; the result points into data, which must be MAXALIGNed and outlive
@@ -173,6 +194,9 @@ extern const char *command_decode(const char *data, Size length, Command *comman
  */
 extern void txn_append(StringInfo buf, const Command *part);
 extern bool txn_next(const Command *txn, Size *position, Command *part);
+
+/* What it does, 0 if the bytes are short. */
+extern CommandOp command_op(const char *data, Size length);
 
 /* Just the request id of an encoded command, false if the bytes are short. */
 extern bool command_request(const char *data, Size length, RequestId *request);

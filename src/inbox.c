@@ -254,3 +254,14 @@ inbox_dropped(void)
 {
 	return pg_atomic_read_u64(&inbox->dropped);
 }
+
+Size
+inbox_used(void)
+{
+	Size		used;
+
+	SpinLockAcquire(&inbox->mutex);
+	used = inbox->head - inbox->tail;
+	SpinLockRelease(&inbox->mutex);
+	return used;
+}

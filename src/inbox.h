@@ -86,6 +86,7 @@ extern void inbox_release(void);
  */
 extern void inbox_doze(bool doze);
 
+extern Size inbox_used(void);	/* bytes not released yet */
 extern uint64 inbox_dropped(void);	/* messages, since server start */
 
 #endif							/* STORE_INBOX_H */

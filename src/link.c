@@ -160,6 +160,11 @@ struct Link
 	int64		give_up_at;		/* CONNECTING, PREPARING: end of the attempt;
 								 * UP: when to miss an answer, if any is due */
 
+	/* One message at a time is timed, from libpq to the answer to its Sync. */
+	LinkMessage *timed;			/* NULL: none is on its way */
+	instr_time	timed_since;
+	int64		round_trip_us;	/* -1: not known */
+
 	uint64		sent_messages;
 	uint64		sent_bytes;
 	uint64		dropped_messages;	/* not accepted, whatever the reason */
@@ -236,6 +241,16 @@ link_count_delay(Link *link, int64 start)
 static void
 link_forget(Link *link, LinkMessage *message, bool accepted)
 {
+	if (message == link->timed)
+	{
+		instr_time	now;
+
+		INSTR_TIME_SET_CURRENT(now);
+		INSTR_TIME_SUBTRACT(now, link->timed_since);
+		if (accepted)
+			link->round_trip_us = (int64) INSTR_TIME_GET_MICROSEC(now);
+		link->timed = NULL;
+	}
 	link->queued_bytes -= message->length;
 	if (!accepted)
 		link->dropped_messages++;
@@ -599,6 +614,11 @@ link_hand_over(Link *link)
 	link->unsynced_bytes += length;
 	pfree(message->data);
 	message->data = NULL;
+	if (link->timed == NULL)
+	{
+		link->timed = message;
+		INSTR_TIME_SET_CURRENT(link->timed_since);
+	}
 	link->sent_messages++;
 	link->sent_bytes += length;
 	return length;
@@ -767,6 +787,7 @@ link_create(MemoryContext parent, uint64 peer_id, const char *conninfo)
 	link->peer_id = peer_id;
 	link->conninfo = MemoryContextStrdup(context, conninfo);
 	link->state = LINK_DOWN;
+	link->round_trip_us = -1;
 	dlist_init(&link->queue);
 	dlist_init(&link->in_flight);
 
@@ -858,6 +879,7 @@ link_status(const Link *link, LinkStatus *status)
 	status->sent_messages = link->sent_messages;
 	status->sent_bytes = link->sent_bytes;
 	status->dropped_messages = link->dropped_messages;
+	status->round_trip_us = (link->state == LINK_UP) ? link->round_trip_us : -1;
 	status->queued_bytes = link->queued_bytes;
 	strlcpy(status->last_error, link->last_error, sizeof(status->last_error));
 }

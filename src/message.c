@@ -5,7 +5,8 @@
  *
  * A message is
  *
- *		envelope		magic, kind, number of entries, cluster, start, from, to
+ *		envelope		magic, kind, number of entries, cluster, start, version,
+ *						from, to
  *		body			RaftBody and the runs of terms, ForwardBody, or
  *						AddressBody and a conninfo, padded to MAXALIGN
  *		entries			EntryHeader and payload, padded to MAXALIGN, each
@@ -45,7 +46,8 @@ typedef struct Envelope
 	uint64		from;
 	uint64		to;
 	uint32		n_entries;
-	uint32		zero;
+	uint8		understands;
+	uint8		zero[3];
 } Envelope;
 
 typedef struct RaftBody
@@ -129,6 +131,7 @@ put_envelope(StringInfo buf, MessageKind kind, const MessageOrigin *origin,
 	envelope.from = from;
 	envelope.to = to;
 	envelope.n_entries = n_entries;
+	envelope.understands = origin->understands;
 	appendBinaryStringInfo(buf, (char *) &envelope, sizeof(envelope));
 }
 
@@ -337,11 +340,13 @@ take_envelope(Cursor *cursor, MessageHeader *header, uint32 *n_entries)
 		return "number of the sender's start is out of range";
 	if (envelope.from == 0 || envelope.to == 0)
 		return "message without sender or addressee";
-	if (envelope.zero != 0)
+	if (envelope.zero[0] != 0 || envelope.zero[1] != 0 || envelope.zero[2] != 0 ||
+		envelope.understands == 0)
 		return "malformed message";
 
 	memcpy(header->origin.cluster_id.data, envelope.cluster_id, UUID_LEN);
 	header->origin.start = envelope.start;
+	header->origin.understands = envelope.understands;
 	header->from = envelope.from;
 	header->to = envelope.to;
 	header->kind = envelope.kind;

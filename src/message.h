@@ -7,10 +7,10 @@
  * (with the entries of an APPEND), commands that a member forwards to the
  * leader, a greeting, with which a member says where it wants to be reached
  * now, or the answer to one, which was sent there.  The envelope names the
- * cluster, the sender with the number of its start, and the addressee, and
- * begins with a magic number in native byte order, so that bytes of another
- * machine type, version or cluster are refused before anything else is looked
- * at.
+ * cluster, the sender with the number of its start, and the addressee, says
+ * which version of commands the sender understands, and begins with a magic
+ * number in native byte order, so that bytes of another machine type, version
+ * or cluster are refused before anything else is looked at.
  *
  * Every entry's payload begins at a MAXALIGNed offset from the start of the
  * message, so that commands can be used where they lie.
@@ -50,11 +50,15 @@ typedef enum MessageKind
 	MESSAGE_REACHED = 4			/* the addressee's: sent to that address */
 } MessageKind;
 
-/* Whose words these are: of which cluster, and of which start of the sender. */
+/*
+ * Whose words these are: of which cluster, of which start of the sender, and
+ * of what server.
+ */
 typedef struct MessageOrigin
 {
 	pg_uuid_t	cluster_id;
 	uint64		start;			/* see starts.h */
+	uint8		understands;	/* COMMAND_VERSION of the sender; see versions.h */
 } MessageOrigin;
 
 typedef struct MessageHeader

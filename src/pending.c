@@ -134,6 +134,23 @@ pending_add_forwarded(const LogEntry *entry, uint64 term)
 	write->term = term;
 }
 
+Size
+pending_bytes(void)
+{
+	return bytes;
+}
+
+uint32
+pending_n_reads(void)
+{
+	uint32		n = open_batch != NULL ? open_batch->n_waiters : 0;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &batches)
+		n += dlist_container(ReadBatch, node, iter.cur)->n_waiters;
+	return n;
+}
+
 uint32
 pending_n_writes(void)
 {

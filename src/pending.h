@@ -53,6 +53,10 @@ extern void pending_add_forwarded(const LogEntry *entry, uint64 term);
 extern uint32 pending_n_writes(void);
 extern Size pending_n_bytes(void);
 
+/* Bytes of all writes that were taken on, and reads that wait for an answer. */
+extern Size pending_bytes(void);
+extern uint32 pending_n_reads(void);
+
 /*
  * The writes to propose now: those that wait, in order, claimed, and cut to
  * max_entries and max_bytes (but at least one).  Forwarded writes of another

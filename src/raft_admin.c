@@ -99,6 +99,14 @@ admin_admit(const InboxRecord *record, const struct raft *node,
 					 NULL, "Try again: the node that joins finds the leader by itself.");
 		return false;
 	}
+	if (request->understands < next.version)
+	{
+		admin_refuse(record, ERRCODE_FEATURE_NOT_SUPPORTED,
+					 psprintf("the cluster uses version %d of the protocol, and the joining node understands versions up to %d",
+							  next.version, request->understands),
+					 NULL, "Upgrade the extension's library on the joining node.");
+		return false;
+	}
 	if (already_admitted(record, node, request))
 		return false;
 	/* Who was alone may have changed its address just now; see greeting.c. */

@@ -20,7 +20,6 @@
 #include "access/xlog.h"
 #include "blocker.h"
 #include "common/pg_prng.h"
-#include "identity.h"
 #include "greeting.h"
 #include "inbox.h"
 #include "machine.h"
@@ -45,6 +44,7 @@
 #include "transport.h"
 #include "turn.h"
 #include "utils/memutils.h"
+#include "versions.h"
 
 /* What one turn takes from the inbox before it looks at the clock again. */
 #define TURN_RECORDS	4096
@@ -208,6 +208,7 @@ receive_message(InboxRecord *record)
 		!recovery_is_newest_start(&message.header))
 		return;					/* of a former life; the sender was checked */
 	transport_heard_from(worker.transport, message.header.from);
+	versions_heard(&message.header);
 
 	if (message.header.kind == MESSAGE_HELLO || message.header.kind == MESSAGE_REACHED)
 	{
@@ -455,6 +456,18 @@ promote_learner(void)
 	worker.promotable = 0;
 }
 
+/* Every member understands more than the cluster uses. */
+static void
+raise_version(void)
+{
+	LogEntry	entry;
+
+	if (worker.update.state == RAFT_LEADER &&
+		versions_raise(worker.node_id, worker.now_ms, worker.options.election_timeout_ms,
+					   new_event(RAFT_CONFIG_PROPOSED), &entry))
+		step(&entry);
+}
+
 static void
 tend_members(void)
 {
@@ -533,6 +546,7 @@ publish(void)
 	strlcpy(status.last_leader, worker.last_leader, sizeof(status.last_leader));
 	status.first_index = raft_first_index(&worker.node);
 	link_report_members(&worker.node, worker.transport, worker.node_id, &status);
+	versions_report(worker.node_id, &status);
 	status_publish(&status);
 	publish_problem();
 
@@ -552,6 +566,7 @@ publish_membership(void)
 	if ((worker.membership_known && index == worker.membership_index) || membership == NULL)
 		return;
 	snapshot_publish_membership(index, membership);
+	status_set_version(membership->version);
 	worker.membership_index = index;
 	worker.membership_known = true;
 }
@@ -758,6 +773,7 @@ one_turn(void)
 	if (worker.update.leader != 0)
 		ask_for_reads();
 	promote_learner();
+	raise_version();
 	tend_members();
 
 	flush_turn();
@@ -800,27 +816,6 @@ restore(const RaftLogContents *contents, uint64 applied_index)
 						   violation.expected, violation.found)));
 }
 
-/*
- * Take the next number for this start, if the stored state is this server's and
- * the others have not shut it out.  Returns NULL, or why not (palloc'd).
- */
-static const char *
-begin_start(RaftState *state)
-{
-	const char *problem;
-
-	worker.removed = recovery_was_removed(state);
-	if (state->shut_out[0] != '\0' && !worker.removed)
-		return state->shut_out;
-	problem = identity_difference(&state->home);
-	if (problem != NULL)
-		return problem;
-	state->start = identity_next_start(state->start);
-	log_tables_save_start(&state->home, state->start, state->shut_out);
-	starts_load();
-	return NULL;
-}
-
 static void
 open_node(void)
 {
@@ -834,7 +829,8 @@ open_node(void)
 	MemoryContextSwitchTo(oldcontext);
 	log_tables_open(contents);
 	applied_index = machine_open().index;
-	problem = begin_start(&contents->state);
+	worker.removed = recovery_was_removed(&contents->state);
+	problem = recovery_begin_start(&contents->state);
 	worker_commit();
 	if (problem != NULL)
 	{
@@ -844,6 +840,7 @@ open_node(void)
 
 	worker.origin.cluster_id = contents->state.cluster_id;
 	worker.origin.start = contents->state.start;
+	worker.origin.understands = COMMAND_VERSION;
 	worker.node_id = contents->state.node_id;
 	worker.transport = transport_create();
 	restore(contents, applied_index);

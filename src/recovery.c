@@ -19,7 +19,6 @@
 #include "fmgr.h"
 #include "identity.h"
 #include "lifecycle.h"
-#include "log_tables.h"
 #include "machine.h"
 #include "mb/pg_wchar.h"
 #include "request.h"
@@ -101,6 +100,7 @@ describe_new_cluster(RaftState *next)
 	next->base_index = (detached.log.last_index / INDEX_JUMP + 2) * INDEX_JUMP;
 	next->base_term = next->term;
 	next->base_membership.next_id = self.id + 1;
+	next->base_membership.version = COMMAND_VERSION;
 	strlcpy(self.name, settings_node_name(), sizeof(self.name));
 	strlcpy(self.conninfo, settings_advertise(), sizeof(self.conninfo));
 	(void) membership_add(&next->base_membership, &self);
@@ -280,6 +280,7 @@ publish_detached(void)
 	for (uint32 i = 0; i < membership->n_members; i++)
 		status->members[i].member = membership->members[i];
 	status_publish(status);
+	status_set_version(membership->version);
 	status_set_problem(WORKER_RAFT, psprintf("this node is detached: %s", detached.reason));
 	pg_atomic_write_u64(&progress->last_index, detached.log.last_index);
 	pfree(status);
@@ -327,6 +328,22 @@ recovery_run_detached(const char *reason)
  * A member that runs
  * ------------------------------------------------------------------------
  */
+
+const char *
+recovery_begin_start(RaftState *state)
+{
+	const char *problem;
+
+	if (state->shut_out[0] != '\0' && !recovery_was_removed(state))
+		return state->shut_out;
+	problem = identity_difference(&state->home);
+	if (problem != NULL)
+		return problem;
+	state->start = identity_next_start(state->start);
+	log_tables_save_start(&state->home, state->start, state->shut_out);
+	starts_load();
+	return NULL;
+}
 
 void
 recovery_shut_out(uint64 by, Transport *transport)

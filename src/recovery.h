@@ -29,6 +29,13 @@
 #include "transport.h"
 
 /*
+ * Take the next number for this start, if the stored state is this server's and
+ * the others have not shut it out.  In a transaction, of the raft worker.
+ * Returns NULL, or why not (palloc'd).
+ */
+extern const char *recovery_begin_start(RaftState *state);
+
+/*
  * Serve as a detached node, until the extension is dropped or an operator
  * decides.  Called by the raft worker instead of its loop.
  */

@@ -51,6 +51,7 @@ typedef struct AdmitRequest
 {
 	char		name[STORE_NAME_SIZE];
 	char		conninfo[STORE_CONNINFO_SIZE];
+	uint8		understands;	/* version of commands; see versions.h */
 } AdmitRequest;
 
 /* INBOX_REMOVE, INBOX_TRANSFER: which member; TRANSFER: empty for any. */

@@ -9,12 +9,15 @@
  */
 #include "status.h"
 
+#include "compat.h"
 #include "miscadmin.h"
+#include "storage/condition_variable.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lwlock.h"
 #include "storage/proc.h"
 #include "storage/shmem.h"
+#include "utils/wait_event.h"
 
 #define STATUS_TRANCHE "store"
 
@@ -24,6 +27,8 @@ typedef struct StatusShared
 
 	/* procno + 1 of each worker; 0: not there */
 	pg_atomic_uint32 workers[N_WORKERS];
+
+	ConditionVariable version_known;
 
 	LWLock	   *lock;			/* protects node */
 	NodeStatus	node;
@@ -70,6 +75,8 @@ status_shmem_init(void)
 	pg_atomic_init_u64(&progress->apply_lives, 0);
 	pg_atomic_init_u64(&progress->notified_index, 0);
 	pg_atomic_init_u64(&progress->epoch, 0);
+	pg_atomic_init_u32(&progress->version, 0);
+	ConditionVariableInit(&shared->version_known);
 	for (int i = 0; i < N_WORKERS; i++)
 		pg_atomic_init_u32(&shared->workers[i], 0);
 	shared->lock = &(GetNamedLWLockTranche(STATUS_TRANCHE))->lock;
@@ -88,6 +95,7 @@ status_reset_progress(void)
 	pg_atomic_write_u64(&progress->history_gone, 0);
 	pg_atomic_write_u64(&progress->wanted_floor, 0);
 	pg_atomic_write_u64(&progress->notified_index, 0);
+	pg_atomic_write_u32(&progress->version, 0);
 }
 
 static void
@@ -102,7 +110,7 @@ status_register(WorkerKind kind)
 	uint32		nobody = 0;
 
 	if (!pg_atomic_compare_exchange_u32(&shared->workers[kind], &nobody,
-										MyProc->pgprocno + 1))
+										MyProcNumber + 1))
 		return false;
 	my_kind = kind;
 	before_shmem_exit(unregister, (Datum) 0);
@@ -255,6 +263,41 @@ status_read(NodeStatus *node)
 	memcpy(node, from, offsetof(NodeStatus, members) +
 		   from->n_members * sizeof(MemberStatus));
 	LWLockRelease(shared->lock);
+}
+
+uint8
+status_version(void)
+{
+	return pg_atomic_read_u32(&progress->version);
+}
+
+void
+status_set_version(uint8 version)
+{
+	bool		known = status_version() != 0;
+
+	pg_atomic_write_u32(&progress->version, version);
+	if (!known)
+		ConditionVariableBroadcast(&shared->version_known);
+}
+
+uint8
+status_await_version(long timeout_ms)
+{
+	TimestampTz deadline;
+
+	if (status_version() != 0)
+		return status_version();
+	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+	ConditionVariablePrepareToSleep(&shared->version_known);
+	while (status_version() == 0 && timeout_ms > 0)
+	{
+		(void) ConditionVariableTimedSleep(&shared->version_known, timeout_ms,
+										   PG_WAIT_EXTENSION);
+		timeout_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+	}
+	ConditionVariableCancelSleep();
+	return status_version();
 }
 
 bool

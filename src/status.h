@@ -34,7 +34,14 @@ typedef struct MemberStatus
 {
 	Member		member;
 	uint64		match_index;	/* leader only, else 0 */
+	uint64		next_index;		/* leader only, else 0 */
+	int64		lag_bytes;		/* leader only; -1: not known */
+	int64		round_trip_us;	/* of our link to it; -1: not known */
+	uint64		sent_messages;
+	uint64		sent_bytes;
+	uint64		dropped_messages;
 	bool		copying;		/* leader only: it fetches a copy */
+	uint8		understands;	/* version of commands; 0: not heard yet */
 	TimestampTz last_contact;	/* leader only; 0: none */
 	bool		connected;		/* our link to it */
 	uint64		queued_bytes;
@@ -98,6 +105,12 @@ typedef struct SharedProgress
 	 * and answering leaves writes unanswered that are not lost.
 	 */
 	pg_atomic_uint64 apply_lives;
+
+	/*
+	 * The version of commands that the cluster uses, as the committed membership
+	 * says; 0 until this node knows; raft worker.  See status_version().
+	 */
+	pg_atomic_uint32 version;
 
 	/* how far events were published; notify worker */
 	pg_atomic_uint64 notified_index;
@@ -179,6 +192,14 @@ extern void status_set_problem(WorkerKind kind, const char *problem);
  * queue, too.
  */
 extern void status_set_queue_problem(const char *problem);
+
+/*
+ * The version of commands in which this node may propose, 0 if it does not
+ * know yet.  status_await_version() sleeps until it does, at most timeout_ms.
+ */
+extern uint8 status_version(void);
+extern uint8 status_await_version(long timeout_ms);
+extern void status_set_version(uint8 version);
 
 /* A copy; n_members entries of members are filled. */
 extern void status_read(NodeStatus *node);

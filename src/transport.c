@@ -514,6 +514,7 @@ transport_status(Transport *transport, uint64 id, LinkStatus *status)
 	Link	   *link = find_link(transport, id);
 
 	memset(status, 0, sizeof(*status));
+	status->round_trip_us = -1;
 	if (link != NULL)
 		link_status(link, status);
 }

@@ -30,6 +30,7 @@ typedef struct LinkStatus
 	uint64		sent_messages;
 	uint64		sent_bytes;
 	uint64		dropped_messages;
+	int64		round_trip_us;	/* of the newest message timed; -1: none yet */
 	Size		queued_bytes;	/* handed over, not yet acknowledged by the peer */
 	char		last_error[256];	/* empty when there is none */
 } LinkStatus;

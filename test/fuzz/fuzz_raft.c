@@ -213,7 +213,7 @@ check_node(void)
 static void
 check_said(const struct raft_message *message)
 {
-	static const MessageOrigin origin;
+	static const MessageOrigin origin = {.understands = COMMAND_VERSION};
 	static LogEntry entries[RAFT_MAX_BATCH];
 	StringInfoData buf;
 	uint32_t	run = 0;

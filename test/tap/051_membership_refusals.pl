@@ -104,7 +104,8 @@ is($one->safe_psql('postgres', 'SELECT count(*) FROM store.members'), '1',
 $one->safe_psql('postgres', 'SELECT node_id FROM store.raft_admit(' . join(', ',
 	"'node2'",
 	StoreCluster::quote($two->safe_psql('postgres', 'SELECT conninfo FROM store.members')),
-	StoreCluster::quote($two->safe_psql('postgres', 'SELECT cluster_id FROM store.status'))) . ')');
+	StoreCluster::quote($two->safe_psql('postgres', 'SELECT cluster_id FROM store.status')),
+	'(SELECT protocol FROM store.status)') . ')');
 is_refused($one, q{SELECT store.promote('node2')},
 	'55000', qr/"node2" (?:cannot be reached|has not caught up)/, 'who never came is not promoted');
 is_refused($one, q{SELECT store.transfer_leadership('node2')},
@@ -122,7 +123,8 @@ $one->safe_psql('postgres', 'SELECT node_id FROM store.raft_admit(' . join(', ',
 	"'ghost'",
 	StoreCluster::quote('dbname=postgres ' . $cluster->address($stranger)),
 	StoreCluster::quote($stranger->safe_psql('postgres',
-		'SELECT cluster_id FROM store.status'))) . ')')
+		'SELECT cluster_id FROM store.status')),
+	'(SELECT protocol FROM store.status)') . ')')
   if $cluster->wait_for_leader == $one
   || $one->safe_psql('postgres', q{SELECT store.transfer_leadership('node1')});
 $two->safe_psql('postgres', q{SELECT store.remove_member('ghost')});
