@@ -10,6 +10,7 @@
 #include "api.h"
 
 #include "access/xlog.h"
+#include "compat.h"
 #include "commands/dbcommands.h"
 #include "compat.h"
 #include "history.h"
@@ -19,6 +20,7 @@
 #include "status.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
+#include "storage/proc.h"
 #include "table.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
@@ -64,6 +66,22 @@ find_written_tables(void)
 }
 
 /*
+ * A lock that keeps writers away is in the server's lock table, and so in one of
+ * these lists; those of readers and writers usually are not.  (Another session
+ * may just be moving one of ours there.  That is none we look for.)
+ */
+static bool
+has_no_strong_lock(void)
+{
+	for (int i = 0; i < NUM_LOCK_PARTITIONS; i++)
+	{
+		if (!shared_list_is_empty(&MyProc->myProcLocks[i]))
+			return false;
+	}
+	return true;
+}
+
+/*
  * A session that holds a lock against writers and then waits for the apply
  * worker waits for itself; the server's deadlock detector cannot see that.
  */
@@ -74,6 +92,8 @@ check_own_locks(const char *function)
 		ShareLock, ShareRowExclusiveLock, ExclusiveLock, AccessExclusiveLock
 	};
 
+	if (has_no_strong_lock())
+		return;
 	if (written_tables_looked_up != invalidations)
 		find_written_tables();
 	for (int n = 0; n < N_WRITTEN_TABLES; n++)

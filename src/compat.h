@@ -44,6 +44,13 @@ typedef bool TU_UpdateIndexes;
 						   arbiters))
 #endif
 
+/* Since 16, the lists in shared memory are like the others. */
+#if PG_VERSION_NUM >= 160000
+#define shared_list_is_empty(list) dlist_is_empty(list)
+#else
+#define shared_list_is_empty(list) SHMQueueEmpty(list)
+#endif
+
 /* Since 18, an index scan can count what it does, for EXPLAIN. */
 #if PG_VERSION_NUM < 180000
 #define index_beginscan(heap, index, snapshot, instrument, nkeys, norderbys) \

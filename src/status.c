@@ -329,12 +329,10 @@ status_is_former(uint64 node_id)
 bool
 status_is_removed(void)
 {
-	bool		removed;
+	volatile NodeStatus *node = &shared->node;
 
-	LWLockAcquire(shared->lock, LW_SHARED);
-	removed = shared->node.running && shared->node.removed;
-	LWLockRelease(shared->lock);
-	return removed;
+	/* Every read asks.  No lock: it is set once, for good. */
+	return node->removed && node->running;
 }
 
 void

@@ -86,3 +86,33 @@ SELECT type, count(*) FROM store.events WHERE kind = 'Widget' GROUP BY type;
 SELECT node_id, role, leader FROM store.members;
 SELECT node_id, state, first_index, last_index = applied_index AS applied,
 	compacted_revision >= 0 AS compacted, backlog, problem FROM store.status;
+
+-- get sees what a query of its caller would see
+CREATE ROLE regress_store_reader;
+GRANT USAGE ON SCHEMA store TO regress_store_reader;
+GRANT EXECUTE ON FUNCTION store.get TO regress_store_reader;
+SET ROLE regress_store_reader;
+SELECT store.get('Widget', 'a', 'one', 'example.com/v1')->>'kind' AS kind;
+RESET ROLE;
+GRANT SELECT (api_group, version, kind, namespace, name, object) ON store.resources
+	TO regress_store_reader;
+SET ROLE regress_store_reader;
+SELECT store.get('Widget', 'a', 'one', 'example.com/v1')->>'kind' AS kind;
+RESET ROLE;
+GRANT SELECT ON store.resources TO regress_store_reader;
+CREATE POLICY regress_some ON store.resources FOR SELECT TO regress_store_reader
+	USING (namespace = 'one');
+ALTER TABLE store.resources ENABLE ROW LEVEL SECURITY;
+SET ROLE regress_store_reader;
+SELECT store.get('Widget', 'a', n, 'example.com/v1')->>'kind' AS kind FROM (VALUES ('one'), ('two')) v(n);
+RESET ROLE;
+ALTER TABLE store.resources DISABLE ROW LEVEL SECURITY;
+DROP POLICY regress_some ON store.resources;
+SET ROLE regress_store_reader;
+SELECT store.get('Widget', 'a', n, 'example.com/v1')->>'kind' AS kind FROM (VALUES ('one'), ('two')) v(n);
+RESET ROLE;
+DROP OWNED BY regress_store_reader;
+DROP ROLE regress_store_reader;
+-- and finds its index anew, or does without it
+REINDEX INDEX CONCURRENTLY store.resources_key;
+SELECT store.get('Widget', 'a', 'one', 'example.com/v1')->>'kind' AS kind;

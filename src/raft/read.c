@@ -19,6 +19,10 @@
  * this one is confirmed: under load rounds follow each other and each serves
  * many reads, without load a read costs one exchange.
  *
+ * A question of a voter is as good as its answer to a round that began when the
+ * question was asked: that voter was then in this term.  Where it and the leader
+ * are a majority, as in any group of three, nobody else need be asked.
+ *
  * A leader that has a lease knows without asking that there is no other; then
  * a read costs it nothing, and another member one message and its answer.
  *
@@ -203,11 +207,41 @@ raft_on_read_requested(struct raft *node, const struct raft_event *event,
 	return RAFT_OK;
 }
 
+/* Are the two of them, who are in this term, a majority? */
+static bool
+asker_suffices(const struct raft *node, raft_id asker)
+{
+	const struct raft_config *config = &node->config.config;
+	uint32_t	n_voters = 0;
+	uint32_t	n_here = 0;
+	uint32_t	i;
+
+	for (i = 0; i < config->n_members; i++)
+	{
+		if (config->members[i].role != RAFT_VOTER)
+			continue;
+		n_voters++;
+		if (i == node->self || config->members[i].id == asker)
+			n_here++;
+	}
+
+	return 2 * n_here > n_voters;
+}
+
 /* A member asks.  Who cannot answer says so at once. */
 enum raft_status
 raft_on_read(struct raft *node, const struct raft_message *message,
 			 struct raft_update *update)
 {
+	if (node->state == RAFT_LEADER && message->term == node->term &&
+		node->commit_index >= node->term_start &&
+		asker_suffices(node, message->from))
+	{
+		reply_to_read(node, update, message->from, message->context,
+					  node->commit_index);
+		return RAFT_OK;
+	}
+
 	if (node->state != RAFT_LEADER || message->term < node->term ||
 		node->n_reads == RAFT_MAX_READS ||
 		count_remote_reads(node) == RAFT_MAX_REMOTE_READS)

@@ -528,6 +528,7 @@ extern void net_split(void);
 extern void net_one_way(void);
 extern void net_bridge(void);
 extern void net_deafen(uint32_t slot);
+extern void net_confide(uint32_t slot, uint32_t companion);
 extern void net_exile(uint32_t slot);
 
 /* sim_disk.c */

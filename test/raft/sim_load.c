@@ -297,22 +297,31 @@ coup(void)
 		event_push(sim.now_us + random_below(soon + 1), EV_DEAFEN, leader->slot, 0);
 }
 
-/* This leader has committed something: does an earlier one still answer? */
+/*
+ * This leader has committed something: does an earlier one still answer, its own
+ * clients or those of a member that believes in it?
+ */
 void
 load_curious(const struct node *leader)
 {
 	uint32_t	i;
 
 	for (i = 0; i < sim.n_nodes; i++)
-		if (sim.nodes[i].up && sim.nodes[i].state == RAFT_LEADER &&
-			sim.nodes[i].term < leader->term && random_chance(512))
+	{
+		const struct node *node = &sim.nodes[i];
+		const struct node *asked = node_of(node->leader);
+
+		if (node->up && asked != NULL && asked->up && asked->state == RAFT_LEADER &&
+			asked->term == node->term && node->term < leader->term && random_chance(512))
 			event_push(sim.now_us + 1, EV_DEAFEN, i, 1);
+	}
 }
 
 void
 load_deafen(uint32_t slot, bool ask)
 {
 	uint64_t	soon = 4 * sim.options.delay_max_us + 2 * sim.options.flush_max_us;
+	uint32_t	companion = random_chance(512) ? slot : (uint32_t) random_below(sim.n_nodes);
 
 	if (ask)
 	{
@@ -323,6 +332,8 @@ load_deafen(uint32_t slot, bool ask)
 	trace("n%u goes deaf", slot + 1);
 	event_push(sim.now_us + random_below(soon + election_us() / 8), EV_DEAFEN, slot, 1);
 	net_deafen(slot);
+	if (companion != slot)
+		net_confide(slot, companion);
 	event_push(sim.now_us + random_gap(2 * election_us()), EV_HEAL, 0, sim.cut_number);
 }
 

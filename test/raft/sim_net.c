@@ -164,6 +164,17 @@ net_deafen(uint32_t slot)
 		sim.cut[i][slot] = true;
 }
 
+/* Of those that a deaf node does not hear, it hears one; which hears no other. */
+void
+net_confide(uint32_t slot, uint32_t companion)
+{
+	uint32_t	i;
+
+	for (i = 0; i < sim.n_nodes; i++)
+		sim.cut[i][companion] = i != slot;
+	sim.cut[companion][slot] = false;
+}
+
 /* One node is not heard any more; it hears what is on its way, or nothing. */
 void
 net_exile(uint32_t slot)
