@@ -268,7 +268,9 @@ CREATE FUNCTION store."create"
 (
 	object jsonb,
 	reason text DEFAULT 'operator',
-	ttl interval DEFAULT NULL
+	ttl interval DEFAULT NULL,
+	field_manager text DEFAULT NULL,
+	subresource text DEFAULT NULL
 )
 RETURNS store.result
 LANGUAGE C VOLATILE PARALLEL UNSAFE
@@ -281,7 +283,9 @@ CREATE FUNCTION store.put
 	object jsonb,
 	expected bigint DEFAULT NULL,
 	reason text DEFAULT 'operator',
-	ttl interval DEFAULT NULL
+	ttl interval DEFAULT NULL,
+	field_manager text DEFAULT NULL,
+	subresource text DEFAULT NULL
 )
 RETURNS store.result
 LANGUAGE C VOLATILE PARALLEL UNSAFE
@@ -293,7 +297,9 @@ CREATE FUNCTION store."update"
 (
 	object jsonb,
 	reason text DEFAULT 'operator',
-	ttl interval DEFAULT NULL
+	ttl interval DEFAULT NULL,
+	field_manager text DEFAULT NULL,
+	subresource text DEFAULT NULL
 )
 RETURNS store.result
 LANGUAGE C VOLATILE PARALLEL UNSAFE
@@ -312,13 +318,15 @@ CREATE FUNCTION store.patch
 	expected bigint DEFAULT NULL,
 	reason text DEFAULT 'operator',
 	field_manager text DEFAULT NULL,
-	force boolean DEFAULT false
+	force boolean DEFAULT false,
+	subresource text DEFAULT NULL
 )
 RETURNS store.result
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'store_patch';
 COMMENT ON FUNCTION store.patch IS
-	'change parts of a resource (merge: RFC 7396, json: RFC 6902, strategic: by keys of lists)';
+	'change parts of a resource (merge: RFC 7396, json: RFC 6902, strategic: by keys of lists),'
+	' or make it have what a manager of fields wants (apply)';
 
 CREATE FUNCTION store."delete"
 (
@@ -342,6 +350,7 @@ CREATE FUNCTION store.txn
 	success jsonb,
 	failure jsonb DEFAULT '[]',
 	reason text DEFAULT 'operator',
+	field_manager text DEFAULT NULL,
 	OUT succeeded boolean,
 	OUT resource_version bigint,
 	OUT results jsonb

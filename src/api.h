@@ -62,6 +62,4 @@ extern char *api_optional_text(FunctionCallInfo fcinfo, int argno);
 /* An interval in milliseconds; ERROR if negative.  Months count 30 days. */
 extern long api_interval_ms(Interval *interval, const char *name);
 
-extern void api_not_supported(const char *what);
-
 #endif							/* STORE_API_H */

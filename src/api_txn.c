@@ -133,7 +133,8 @@ uid_at(const JsonbValue *value, const char *place, pg_uuid_t *uid)
 
 /* Each condition becomes a part of its own; returns how many there are. */
 static int
-append_compare(const JsonbValue *element, const char *place, StringInfo parts)
+append_compare(const JsonbValue *element, const char *place, const char *manager,
+			   StringInfo parts)
 {
 	JsonbContainer *object = object_at(element, place);
 	Command		blank = {.version = COMMAND_VERSION, .op = COMMAND_COMPARE};
@@ -185,6 +186,27 @@ take_object(const JsonbValue *value, const char *place, Command *part)
 		refuse_with(place, &error);
 }
 
+/* What an apply needs beside a patch, and what only an apply may have. */
+static void
+check_apply(const char *place, const Command *part)
+{
+	ResourceKey key;
+	ObjectError error;
+
+	if (part->patch_type != PATCH_APPLY)
+	{
+		if (part->force)
+			refuse("%s.force is for patches of type apply.", place);
+		return;
+	}
+	if (part->manager == NULL)
+		refuse("%s: an apply needs a field_manager.", place);
+	if (!object_verify(part->body, &key, &error))
+		refuse_with(place, &error);
+	if (!key_equals(&key, &part->key))
+		refuse("%s.patch names another resource than the key.", place);
+}
+
 static void
 take_patch(const JsonbValue *value, const char *place, Command *part)
 {
@@ -203,18 +225,27 @@ take_patch(const JsonbValue *value, const char *place, Command *part)
 							&part->patch_type))
 			refuse("%s.type must be merge, json, strategic or apply.", place);
 	}
+	if (member_at(object, "force", &member))
+	{
+		n++;
+		if (member.type != jbvBool)
+			refuse("%s.force must be true or false.", place);
+		part->force = member.val.boolean;
+	}
 	if (!member_at(object, "patch", &member))
 		refuse("%s has no member patch.", place);
 	if (n != JsonContainerSize(object))
-		refuse("%s must have no members but key, type and patch.", place);
+		refuse("%s must have no members but key, type, force and patch.", place);
 
 	part->body = jsonb_at(&member, psprintf("%s.patch", place));
 	if (!patch_verify(part->body, part->patch_type, &error))
 		refuse_with(place, &error);
+	check_apply(place, part);
 }
 
 static int
-append_operation(const JsonbValue *element, const char *place, StringInfo parts)
+append_operation(const JsonbValue *element, const char *place, const char *manager,
+				 StringInfo parts)
 {
 	static const struct
 	{
@@ -238,6 +269,7 @@ append_operation(const JsonbValue *element, const char *place, StringInfo parts)
 		if (!member_at(object, operations[i].name, &value))
 			continue;
 		part.op = operations[i].op;
+		part.manager = part.op == COMMAND_DELETE ? NULL : manager;
 		inner = psprintf("%s.%s", place, operations[i].name);
 	}
 	if (inner == NULL || JsonContainerSize(object) != 1)
@@ -255,8 +287,9 @@ append_operation(const JsonbValue *element, const char *place, StringInfo parts)
 
 /* An array argument; returns how many parts it became. */
 static uint32
-take_array(FunctionCallInfo fcinfo, int argno, const char *name, StringInfo parts,
-		   int (*append) (const JsonbValue *, const char *, StringInfo))
+take_array(FunctionCallInfo fcinfo, int argno, const char *name, const char *manager,
+		   StringInfo parts,
+		   int (*append) (const JsonbValue *, const char *, const char *, StringInfo))
 {
 	Jsonb	   *array;
 	JsonbIterator *it;
@@ -277,7 +310,7 @@ take_array(FunctionCallInfo fcinfo, int argno, const char *name, StringInfo part
 	{
 		if (token != WJB_ELEM)
 			continue;
-		n += append(&element, psprintf("%s[%d]", name, i++), parts);
+		n += append(&element, psprintf("%s[%d]", name, i++), manager, parts);
 		if (n > TXN_MAX_PARTS || parts->len > TXN_MAX_BYTES)
 			break;				/* see check_size() */
 	}
@@ -312,6 +345,7 @@ store_txn(PG_FUNCTION_ARGS)
 		.key = {.api_group = "", .version = "", .kind = "", .name = ""}
 	};
 	StringInfoData parts;
+	Command		writer = {.manager = NULL};
 	Answer		answer;
 	TupleDesc	desc;
 	Datum		values[3];
@@ -321,10 +355,13 @@ store_txn(PG_FUNCTION_ARGS)
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 
+	api_manager_arguments(fcinfo, 4, -1, &writer);
 	initStringInfo(&parts);
-	command.parts.n_compares = take_array(fcinfo, 0, "compares", &parts, append_compare);
-	command.parts.n_success = take_array(fcinfo, 1, "success", &parts, append_operation);
-	command.parts.n_failure = take_array(fcinfo, 2, "failure", &parts, append_operation);
+	command.parts.n_compares = take_array(fcinfo, 0, "compares", NULL, &parts, append_compare);
+	command.parts.n_success = take_array(fcinfo, 1, "success", writer.manager, &parts,
+										 append_operation);
+	command.parts.n_failure = take_array(fcinfo, 2, "failure", writer.manager, &parts,
+										 append_operation);
 	command.parts.data = parts.data;
 	command.parts.length = parts.len;
 	check_size(&command.parts);
