@@ -12,13 +12,16 @@ RAFT_OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/raft/*.c)))
 SERVER_OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 OBJS = $(SERVER_OBJS) $(RAFT_OBJS)
 
+# store.status compares the library's release with that of the SQL objects.
+RELEASE = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(srcdir)/store.control)
+
 # A warning is an error; "make WERROR=" for a compiler newer than this code.
-WERROR = -Werror
+WERROR ?= -Werror
 
 # -Wextra minus what PostgreSQL's own headers and idioms do not pass.  Server
 # code before 16 leaves PGDLLEXPORT empty, and hidden visibility needs it.
 PG_CPPFLAGS = -I$(srcdir)/src -I$(libpq_includedir) \
-	-DPGDLLEXPORT='__attribute__((visibility("default")))'
+	-DPGDLLEXPORT='__attribute__((visibility("default")))' -DSTORE_RELEASE='"$(RELEASE)"'
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers $(WERROR) -fvisibility=hidden -MMD -MP
 SHLIB_LINK = $(libpq)
@@ -53,6 +56,8 @@ include $(PGXS)
 CONTRIB_TESTDB = postgres
 ISOLATION_TESTDB = postgres
 
+src/api_status.o src/api_status.bc build/older/api_status.o: store.control
+
 src/raft/%.o: src/raft/%.c
 	$(CC) $(RAFT_CFLAGS) -MMD -MP -c -o $@ $<
 
@@ -68,12 +73,13 @@ endif
 -include $(wildcard $(OBJS:.o=.d))
 
 # Targets of the tests that need no server: raft-sim, unit-test and others.
--include $(wildcard test/raft/*.mk test/unit/*.mk test/fuzz/*.mk test/watch/*.mk)
+-include $(wildcard test/raft/*.mk test/unit/*.mk test/fuzz/*.mk test/watch/*.mk \
+	test/upgrade/*.mk test/torture/*.mk)
 
 # TAP tests start servers of their own with what is installed in $(bindir).
 TAP_TESTS_FILES = $(sort $(wildcard test/tap/*.pl))
 .PHONY: tap
-tap: build/raft/raft_replay
+tap: build/raft/raft_replay build/older/store$(DLSUFFIX)
 	rm -rf '$(CURDIR)/tmp_check' && $(MKDIR_P) '$(CURDIR)/tmp_check'
 	TESTDIR='$(CURDIR)' PATH="$(bindir):$$PATH" \
 	PG_REGRESS='$(top_builddir)/src/test/regress/pg_regress' \
@@ -107,6 +113,8 @@ help:
 	@echo 'make raft-sanitize   simulate it with sanitizers (SANITIZE_SEEDS=n)'
 	@echo 'make mutants         does each test fail without what it shows? (ONLY=name for one)'
 	@echo 'make watch-check     a hundred watchers on three nodes in trouble (MINUTES=n)'
+	@echo 'make torture         clients and faults of all kinds on three nodes (MINUTES=n)'
+	@echo 'make torture-selftest  does the judge reject what it should?'
 	@echo 'make check-style     layering, banned calls, lengths, orphans'
 	@echo 'make check-symbols   what the library exports'
 	@echo 'scripts/check        all of the tests, with their set-up'

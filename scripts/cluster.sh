@@ -121,9 +121,27 @@ log_line_prefix = '%m [%p] %b '
 CONF
 }
 
+# Give node $1 another port if it has never run and somebody took the one that
+# was found for it.  (A server writes postmaster.opts once it has its port.)
+node_move_if_taken()
+{
+	local port
+
+	if [ ! -e "$CLUSTER/node$1/postmaster.opts" ] &&
+		grep -q 'Address already in use' "$CLUSTER/node$1.log"; then
+		port=$(free_ports 1)
+		sed -i "${1}s/.*/$port/" "$CLUSTER/ports"
+		say "port = $port" >>"$CLUSTER/node$1/postgresql.conf"
+		: >"$CLUSTER/node$1.log"
+	fi
+}
+
 node_try_start()
 {
-	"$BINDIR/pg_ctl" -D "$CLUSTER/node$1" -l "$CLUSTER/node$1.log" -w -t 60 -s start 2>/dev/null
+	"$BINDIR/pg_ctl" -D "$CLUSTER/node$1" -l "$CLUSTER/node$1.log" -w -t 60 -s start 2>/dev/null &&
+		return
+	node_move_if_taken "$1"
+	return 1
 }
 
 # Start node $1; after a kill, its old processes may take a moment to leave.

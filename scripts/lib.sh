@@ -133,6 +133,29 @@ ensure_packages()
 	[ ${#packages[@]} -eq 0 ] || die "still missing after installation: ${packages[*]}"
 }
 
+# Unpack packages of the distribution into $1, without installing them: some would
+# start servers.  With each go the libraries it names that are not installed.
+borrow_packages()
+{
+	local folder=$1 name
+	local -a wanted
+
+	shift
+	mkdir -p "$folder"
+	mapfile -t wanted < <(
+		for name; do
+			say "$name"
+			apt-cache depends --important "$name" |
+				sed -n 's/^ *Depends: \(lib\(event\|c-\?ares\)[^ ]*\)$/\1/p'
+		done | sort -u
+	)
+	(cd "$folder" && apt-get -q download "${wanted[@]}" >/dev/null 2>&1) || return 1
+	for name in "$folder"/*.deb; do
+		dpkg -x "$name" "$folder"
+		rm "$name"
+	done
+}
+
 # ----------------------------------------------------------------------------
 # The workshop
 # ----------------------------------------------------------------------------
@@ -253,14 +276,16 @@ find_bindir()
 	BINDIR=$WORKSHOP/root$("$PG_CONFIG" --bindir)
 }
 
-# Print $1 loopback ports that are free, below those the system hands out.
+# Print $1 loopback ports that are free, above those the system hands out and
+# those that PostgreSQL's test modules take.  Each may be taken before a server
+# binds it; see node_start().
 free_ports()
 {
 	perl -MIO::Socket::INET -e '
 		my ($want, %found) = @ARGV;
 		while ($want > keys %found)
 		{
-			my $port = 20000 + int(rand(10000));
+			my $port = 61000 + int(rand(4500));
 			next if $found{$port};
 			my $socket = IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1",
 				LocalPort => $port) or next;

@@ -32,7 +32,7 @@ COMMENT ON COLUMN store.raft_state.place IS
 COMMENT ON COLUMN store.raft_state.start IS
 	'number of the newest start of this member';
 COMMENT ON COLUMN store.raft_state.shut_out IS
-	'why the other members refuse this one, empty if they do not';
+	'why the other members refuse this one, or that they removed it; empty if neither';
 
 -- The newest start of each other member that this one has heard of.
 CREATE TABLE store.raft_starts
@@ -576,7 +576,8 @@ CREATE FUNCTION store.node_status
 	OUT compacted_revision bigint,
 	OUT backlog bigint,
 	OUT problem text,
-	OUT notified_index bigint
+	OUT notified_index bigint,
+	OUT protocol integer
 )
 LANGUAGE C VOLATILE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'store_node_status';
@@ -585,7 +586,7 @@ COMMENT ON FUNCTION store.node_status IS 'the row of store.status';
 CREATE VIEW store.status AS
 	SELECT cluster_id, node_id, name, state, term, leader,
 		first_index, last_index, commit_index, applied_index,
-		compacted_revision, backlog, problem, notified_index
+		compacted_revision, backlog, problem, notified_index, protocol
 	FROM store.node_status();
 COMMENT ON VIEW store.status IS
 	'this node: its place in the cluster, how far its log and tables are, and what is wrong';
@@ -602,7 +603,8 @@ CREATE FUNCTION store.member_status
 	OUT last_contact timestamptz,
 	OUT connected boolean,
 	OUT queued_bytes bigint,
-	OUT last_error text
+	OUT last_error text,
+	OUT protocol integer
 )
 RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL SAFE
@@ -611,10 +613,11 @@ COMMENT ON FUNCTION store.member_status IS 'the rows of store.members';
 
 CREATE VIEW store.members AS
 	SELECT node_id, name, conninfo, role, leader, match_index, lag, last_contact,
-		connected, queued_bytes, last_error
+		connected, queued_bytes, last_error, protocol
 	FROM store.member_status();
 COMMENT ON VIEW store.members IS
-	'the members of the cluster; match_index, lag and last_contact are known to the leader';
+	'the members of the cluster;'
+	' match_index, lag, last_contact and protocol are known to the leader';
 
 CREATE FUNCTION store.copy_status
 (
@@ -644,6 +647,168 @@ COMMENT ON VIEW store.progress_copy IS
 	' how far a sending session is, is in pg_stat_progress_copy';
 
 ------------------------------------------------------------------------------
+-- Statistics of this node, in the manner of pg_stat_*: numbers that only grow
+-- until store.stat_reset(), and numbers that are so now.  Times are in
+-- milliseconds.
+------------------------------------------------------------------------------
+
+CREATE FUNCTION store.stat_get_raft
+(
+	OUT state text,
+	OUT is_leader boolean,
+	OUT leader_id bigint,
+	OUT term bigint,
+	OUT first_index bigint,
+	OUT last_index bigint,
+	OUT commit_index bigint,
+	OUT uncommitted_entries bigint,
+	OUT uncommitted_bytes bigint,
+	OUT pending_writes bigint,
+	OUT pending_bytes bigint,
+	OUT pending_reads bigint,
+	OUT inbox_bytes bigint,
+	OUT dropped_messages bigint,
+	OUT elections bigint,
+	OUT leaders bigint,
+	OUT log_writes bigint,
+	OUT log_entries bigint,
+	OUT log_bytes bigint,
+	OUT log_append_time double precision,
+	OUT log_flush_time double precision,
+	OUT stats_reset timestamptz
+)
+LANGUAGE C VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'store_stat_get_raft';
+COMMENT ON FUNCTION store.stat_get_raft IS 'the row of store.stat_raft';
+
+CREATE VIEW store.stat_raft AS SELECT * FROM store.stat_get_raft();
+COMMENT ON VIEW store.stat_raft IS
+	'this node''s part in the consensus: indexes, queues, elections, and what its log costs';
+
+CREATE FUNCTION store.stat_get_peers
+(
+	OUT node_id bigint,
+	OUT name text,
+	OUT is_voter boolean,
+	OUT connected boolean,
+	OUT match_index bigint,
+	OUT next_index bigint,
+	OUT lag bigint,
+	OUT lag_bytes bigint,
+	OUT round_trip_time double precision,
+	OUT last_contact timestamptz,
+	OUT copying boolean,
+	OUT sent_messages bigint,
+	OUT sent_bytes bigint,
+	OUT dropped_messages bigint,
+	OUT queued_bytes bigint,
+	OUT last_error text
+)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'store_stat_get_peers';
+COMMENT ON FUNCTION store.stat_get_peers IS 'the rows of store.stat_peers';
+
+CREATE VIEW store.stat_peers AS SELECT * FROM store.stat_get_peers();
+COMMENT ON VIEW store.stat_peers IS
+	'the other members as this node sees them; what they hold and lack is known to the leader';
+
+CREATE FUNCTION store.stat_get_apply
+(
+	OUT applied_index bigint,
+	OUT backlog bigint,
+	OUT batches bigint,
+	OUT entries bigint,
+	OUT changes bigint,
+	OUT apply_time double precision,
+	OUT starts bigint,
+	OUT blockers_canceled bigint,
+	OUT blockers_terminated bigint,
+	OUT last_blocker_pid integer,
+	OUT last_blocker_at timestamptz,
+	OUT problem text,
+	OUT stats_reset timestamptz
+)
+LANGUAGE C VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'store_stat_get_apply';
+COMMENT ON FUNCTION store.stat_get_apply IS 'the row of store.stat_apply';
+
+CREATE VIEW store.stat_apply AS SELECT * FROM store.stat_get_apply();
+COMMENT ON VIEW store.stat_apply IS
+	'what the apply worker has done, and who has been in its way';
+
+CREATE FUNCTION store.stat_get_requests
+(
+	OUT kind text,
+	OUT outcome text,
+	OUT requests bigint,
+	OUT total_time double precision,
+	OUT stats_reset timestamptz
+)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'store_stat_get_requests';
+COMMENT ON FUNCTION store.stat_get_requests IS 'the rows of store.stat_requests';
+
+CREATE VIEW store.stat_requests AS SELECT * FROM store.stat_get_requests();
+COMMENT ON VIEW store.stat_requests IS
+	'what sessions of this node asked of the cluster, and how that ended';
+
+CREATE FUNCTION store.stat_get_latency
+(
+	OUT kind text,
+	OUT le double precision,
+	OUT requests bigint
+)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'store_stat_get_latency';
+COMMENT ON FUNCTION store.stat_get_latency IS 'the rows of store.stat_latency';
+
+CREATE VIEW store.stat_latency AS SELECT * FROM store.stat_get_latency();
+COMMENT ON VIEW store.stat_latency IS
+	'how many requests of this node took at most so many milliseconds';
+
+CREATE FUNCTION store.stat_get_watch
+(
+	OUT watchers bigint,
+	OUT listeners bigint,
+	OUT newest_event bigint,
+	OUT notified_index bigint,
+	OUT backlog bigint,
+	OUT batches bigint,
+	OUT notifications bigint,
+	OUT bytes bigint,
+	OUT gaps bigint,
+	OUT queue_usage double precision,
+	OUT stats_reset timestamptz
+)
+LANGUAGE C VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'store_stat_get_watch';
+COMMENT ON FUNCTION store.stat_get_watch IS 'the row of store.stat_watch';
+
+CREATE VIEW store.stat_watch AS SELECT * FROM store.stat_get_watch();
+COMMENT ON VIEW store.stat_watch IS
+	'who waits for changes on this node, and what they were told';
+
+CREATE FUNCTION store.stat_reset()
+RETURNS void
+LANGUAGE C VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'store_stat_reset';
+COMMENT ON FUNCTION store.stat_reset IS
+	'let the statistics of this node begin at zero again';
+
+CREATE FUNCTION store.health
+(
+	OUT status text,
+	OUT message text
+)
+LANGUAGE C VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'store_health';
+COMMENT ON FUNCTION store.health IS
+	'OK, WARNING or CRITICAL, and why, as far as this node knows';
+
+------------------------------------------------------------------------------
 -- What members call on each other
 ------------------------------------------------------------------------------
 
@@ -666,6 +831,7 @@ CREATE FUNCTION store.raft_admit
 	name text,
 	conninfo text,
 	identity text,
+	protocol integer,
 	OUT cluster_id uuid,
 	OUT node_id bigint,
 	OUT membership bytea,
@@ -693,6 +859,7 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'store_raft_steer';
 COMMENT ON FUNCTION store.raft_steer IS
 	'one step of removing, following or handing over, on the leader';
+
 CREATE FUNCTION store.raft_copy
 (
 	cluster_id uuid,
@@ -764,6 +931,202 @@ END
 $$;
 
 ------------------------------------------------------------------------------
+-- Roles: who may read and write what.  Reads are queries, to which the server
+-- applies the policies; writes ask the policies of store.resources before they
+-- are proposed (src/policy.h).  Without a policy nobody but the owner reads or
+-- writes anything.
+------------------------------------------------------------------------------
+
+DO $$
+DECLARE
+	name text;
+BEGIN
+	FOREACH name IN ARRAY ARRAY['resources', 'events', 'events_0', 'events_1', 'events_2',
+		'events_3', 'events_4', 'events_5', 'events_6', 'events_7']
+	LOOP
+		EXECUTE pg_catalog.format('ALTER TABLE store.%I ENABLE ROW LEVEL SECURITY', name);
+	END LOOP;
+END
+$$;
+
+CREATE FUNCTION store.policy_name(verb text, role regrole, api_group text, kind text,
+	namespace text)
+RETURNS name
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT (verb || '_' || substr(md5(
+		jsonb_build_array(role::oid::bigint, api_group, kind, namespace)::text), 1, 16))::name
+$$;
+COMMENT ON FUNCTION store.policy_name IS
+	'the name of the policies that store.grant_read() and store.grant_write() make';
+
+CREATE FUNCTION store.grant_policy(verb text, role regrole, api_group text, kind text,
+	namespace text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	policy name := store.policy_name(verb, role, api_group, kind, namespace);
+	condition text := concat_ws(' AND ',
+		'api_group = ' || quote_literal(api_group),
+		'kind = ' || quote_literal(kind),
+		CASE WHEN namespace = '' THEN 'namespace IS NULL'
+			ELSE 'namespace = ' || quote_literal(namespace) END);
+	tab text;
+BEGIN
+	IF role IS NULL THEN
+		RAISE 'argument "role" must not be null' USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	IF kind !~ '^[A-Z][A-Za-z0-9]*$' THEN
+		RAISE 'invalid kind "%"', kind USING ERRCODE = 'invalid_parameter_value',
+			DETAIL = 'A kind begins with an upper-case letter, like ConfigMap.';
+	END IF;
+	FOREACH tab IN ARRAY ARRAY['resources', 'events'] LOOP
+		CONTINUE WHEN EXISTS (SELECT FROM pg_policy
+			WHERE polrelid = ('store.' || tab)::regclass AND polname = policy);
+		EXECUTE format('CREATE POLICY %I ON store.%I FOR %s TO %s USING (%s)', policy, tab,
+			CASE WHEN verb = 'write' AND tab = 'resources' THEN 'ALL' ELSE 'SELECT' END,
+			role, coalesce(nullif(condition, ''), 'true'));
+		EXECUTE format('COMMENT ON POLICY %I ON store.%I IS %L', policy, tab,
+			format('%s may %s %s', role, verb, coalesce(nullif(condition, ''), 'everything')));
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION store.grant_policy IS
+	'make the policies of store.grant_read() and store.grant_write()';
+
+CREATE FUNCTION store.revoke_policy(verb text, role regrole, api_group text, kind text,
+	namespace text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	policy name := store.policy_name(verb, role, api_group, kind, namespace);
+BEGIN
+	IF NOT EXISTS (SELECT FROM pg_policy
+		WHERE polrelid = 'store.resources'::regclass AND polname = policy)
+	THEN
+		RAISE 'role "%" was not granted this', role USING ERRCODE = 'undefined_object',
+			HINT = 'Use the arguments of the grant; \d store.resources shows what there is.';
+	END IF;
+	EXECUTE format('DROP POLICY %I ON store.resources', policy);
+	EXECUTE format('DROP POLICY IF EXISTS %I ON store.events', policy);
+END
+$$;
+COMMENT ON FUNCTION store.revoke_policy IS
+	'drop the policies of store.grant_read() and store.grant_write()';
+
+CREATE FUNCTION store.grant_read
+(
+	role regrole,
+	api_group text DEFAULT NULL,
+	kind text DEFAULT NULL,
+	namespace text DEFAULT NULL
+)
+RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM store.grant_policy('read', role, api_group, kind, namespace);
+	EXECUTE format('GRANT USAGE ON SCHEMA store TO %s', role);
+	EXECUTE format('GRANT SELECT ON store.resources, store.events TO %s', role);
+	EXECUTE format('GRANT EXECUTE ON FUNCTION store.get, store.list, store.list_page,'
+		' store.export, store.matches, store.barrier, store.wait_for, store.watch TO %s', role);
+END
+$$;
+COMMENT ON FUNCTION store.grant_read IS
+	'let a role of this server read what is of this group, kind and namespace; null: of any,'
+	' an empty namespace: of none';
+
+CREATE FUNCTION store.grant_write
+(
+	role regrole,
+	api_group text DEFAULT NULL,
+	kind text DEFAULT NULL,
+	namespace text DEFAULT NULL
+)
+RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM store.grant_policy('write', role, api_group, kind, namespace);
+	EXECUTE format('GRANT USAGE ON SCHEMA store TO %s', role);
+	EXECUTE format('GRANT SELECT ON store.resources, store.events TO %s', role);
+	EXECUTE format('GRANT USAGE ON TYPE store.result TO %s', role);
+	EXECUTE format('GRANT EXECUTE ON FUNCTION store.get, store.list, store.list_page,'
+		' store.export, store.matches, store.barrier, store.wait_for, store.watch,'
+		' store."create", store.put, store."update", store.patch, store."delete", store.txn,'
+		' store.import TO %s', role);
+END
+$$;
+COMMENT ON FUNCTION store.grant_write IS
+	'the same as store.grant_read(), and let the role write there, too';
+
+CREATE FUNCTION store.revoke_read
+(
+	role regrole,
+	api_group text DEFAULT NULL,
+	kind text DEFAULT NULL,
+	namespace text DEFAULT NULL
+)
+RETURNS void
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT store.revoke_policy('read', role, api_group, kind, namespace) $$;
+COMMENT ON FUNCTION store.revoke_read IS
+	'take back what store.grant_read() with these arguments granted';
+
+CREATE FUNCTION store.revoke_write
+(
+	role regrole,
+	api_group text DEFAULT NULL,
+	kind text DEFAULT NULL,
+	namespace text DEFAULT NULL
+)
+RETURNS void
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT store.revoke_policy('write', role, api_group, kind, namespace) $$;
+COMMENT ON FUNCTION store.revoke_write IS
+	'take back what store.grant_write() with these arguments granted';
+
+CREATE FUNCTION store.grant_admin(role regrole)
+RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM store.grant_write(role);
+	EXECUTE format('GRANT pg_monitor TO %s', role);
+	EXECUTE format('GRANT EXECUTE ON FUNCTION store.compact, store.leave, store.remove_member,'
+		' store.promote, store.transfer_leadership, store.stat_reset TO %s', role);
+END
+$$;
+COMMENT ON FUNCTION store.grant_admin IS
+	'let a role read and write everything and steer the cluster; what makes and mends nodes'
+	' stays with superusers';
+
+CREATE FUNCTION store.grant_peer(role regrole)
+RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format('GRANT USAGE ON SCHEMA store TO %s', role);
+	EXECUTE format('GRANT SELECT ON store.raft_resources, store.raft_events TO %s', role);
+	EXECUTE format('GRANT EXECUTE ON FUNCTION store.raft_receive, store.raft_identity,'
+		' store.raft_admit, store.raft_steer, store.raft_copy, store.raft_bytes TO %s', role);
+END
+$$;
+COMMENT ON FUNCTION store.grant_peer IS
+	'let the other members connect as this role: it gets what members call on each other';
+
+------------------------------------------------------------------------------
 -- Privileges: nothing for PUBLIC; monitoring may look at the state.
 ------------------------------------------------------------------------------
 
@@ -773,6 +1136,10 @@ REVOKE ALL ON ALL ROUTINES IN SCHEMA store FROM PUBLIC;
 REVOKE USAGE ON TYPE store.result FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA store TO pg_monitor;
-GRANT SELECT ON store.status, store.members, store.progress_copy TO pg_monitor;
-GRANT EXECUTE ON FUNCTION store.node_status(), store.member_status(), store.copy_status()
+GRANT SELECT ON store.status, store.members, store.progress_copy, store.stat_raft,
+	store.stat_peers, store.stat_apply, store.stat_requests, store.stat_latency, store.stat_watch
+	TO pg_monitor;
+GRANT EXECUTE ON FUNCTION store.node_status(), store.member_status(), store.copy_status(),
+	store.stat_get_raft(), store.stat_get_peers(), store.stat_get_apply(),
+	store.stat_get_requests(), store.stat_get_latency(), store.stat_get_watch(), store.health()
 	TO pg_monitor;

@@ -11,6 +11,7 @@
 
 #include "access/xlog.h"
 #include "commands/dbcommands.h"
+#include "compat.h"
 #include "history.h"
 #include "miscadmin.h"
 #include "request.h"
@@ -21,6 +22,7 @@
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/snapmgr.h"
+#include "worker.h"
 
 /* The tables that the apply worker writes: resources, events, its segments. */
 #define N_WRITTEN_TABLES	(2 + HISTORY_SEGMENTS)
@@ -80,7 +82,7 @@ check_own_locks(const char *function)
 		SET_LOCKTAG_RELATION(tag, MyDatabaseId, written_tables[n]);
 		for (int m = 0; m < lengthof(modes); m++)
 		{
-			if (LockHeldByMe(&tag, modes[m]))
+			if (LockHeldByMe(&tag, modes[m], false))
 				ereport(ERROR,
 						(errcode(ERRCODE_OBJECT_IN_USE),
 						 errmsg("cannot call %s while this transaction holds a lock on store.%s",
@@ -142,22 +144,37 @@ api_check_write(const char *function)
 	PreventCommandIfReadOnly(function);
 }
 
-uint64
-api_barrier(void)
+/*
+ * An index that covers every write acknowledged before now.
+ */
+static uint64
+read_index(void)
 {
 	RequestId	id;
 	Answer		answer;
+	uint64		index;
+	uint64		until_ms = status_read_lease(&index);
 
+	if (until_ms != 0 && worker_now_ms() < until_ms)
+		return index;
 	request_begin(&id);
 	request_call(INBOX_READ, &id, NULL, 0, &answer);
-	if (!request_wait_applied(answer.index, store_request_timeout))
+	return answer.index;
+}
+
+uint64
+api_barrier(void)
+{
+	uint64		index = read_index();
+
+	if (!request_wait_applied(index, store_request_timeout))
 		ereport(ERROR,
 				(errcode(ERRCODE_STORE_UNAVAILABLE),
 				 errmsg("this node did not catch up in time"),
 				 errdetail("The cluster is at index " UINT64_FORMAT ", this node has applied up to " UINT64_FORMAT ".",
-						   answer.index, pg_atomic_read_u64(&progress->applied_index)),
+						   index, pg_atomic_read_u64(&progress->applied_index)),
 				 errhint("Try again, read from another node, or set store.read_consistency to local.")));
-	return answer.index;
+	return index;
 }
 
 void

@@ -14,6 +14,14 @@
 /* A moment between two looks; open to interrupts. */
 extern void cluster_pause(void);
 
+/*
+ * Within PG_CATCH(): if the error says that the store has no leader now, or has
+ * lost it, take it away and return it, in memory of the caller's context; it can
+ * be thrown again.  Any other one goes on.  What ran in PG_TRY() must leave
+ * nothing behind that only the end of a transaction releases.
+ */
+extern ErrorData *cluster_catch_passing(MemoryContext caller);
+
 /* A member by name, or by id if name is NULL; NULL if there is none. */
 extern MemberStatus *cluster_find(NodeStatus *node, uint64 id, const char *name);
 

@@ -11,10 +11,9 @@
  *-------------------------------------------------------------------------
  */
 #include "api.h"
+#include "api_write.h"
 
-#include "command.h"
 #include "compat.h"
-#include "request.h"
 #include "status.h"
 
 STORE_FUNCTION(store_compact);
@@ -23,11 +22,9 @@ Datum
 store_compact(PG_FUNCTION_ARGS)
 {
 	Command		command = {
-		.version = COMMAND_VERSION,
 		.op = COMMAND_COMPACT,
 		.key = {.api_group = "", .version = "", .kind = "", .name = ""}
 	};
-	StringInfoData encoded;
 	Answer		answer;
 
 	if (PG_ARGISNULL(0))
@@ -41,11 +38,7 @@ store_compact(PG_FUNCTION_ARGS)
 				 errmsg("argument \"resource_version\" must not be negative")));
 	api_check_write("store.compact()");
 
-	command.time = GetCurrentTimestamp();
-	request_begin(&command.request);
-	initStringInfo(&encoded);
-	command_encode(&encoded, &command);
-	request_call(INBOX_WRITE, &command.request, encoded.data, encoded.len, &answer);
+	api_submit(&command, &answer);
 
 	/* The apply worker publishes it before it answers. */
 	PG_RETURN_INT64((int64) pg_atomic_read_u64(&progress->floor));

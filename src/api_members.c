@@ -48,6 +48,7 @@ STORE_FUNCTION(store_transfer_leadership);
 
 /* What can be asked of a leader. */
 #define VERB_REMOVE		"remove"
+#define VERB_WITHDRAW	"withdraw"	/* a learner, by its number */
 #define VERB_TRANSFER	"transfer"
 #define VERB_LOOK		"look"
 
@@ -155,7 +156,7 @@ steer(const char *verb, const char *name, Reply *reply)
 {
 	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 													   2 * store_election_timeout);
-	InboxKind	kind = strcmp(verb, VERB_REMOVE) == 0 ? INBOX_REMOVE : INBOX_TRANSFER;
+	InboxKind	kind = strcmp(verb, VERB_TRANSFER) == 0 ? INBOX_TRANSFER : INBOX_REMOVE;
 	MemberRequest request;
 	RequestId	id;
 	Answer		answer;
@@ -167,7 +168,10 @@ steer(const char *verb, const char *name, Reply *reply)
 	}
 	memset(&request, 0, sizeof(request));
 	request.since_ms = worker_now_ms();
-	strlcpy(request.name, name, sizeof(request.name));
+	if (strcmp(verb, VERB_WITHDRAW) == 0)
+		request.learner = strtou64(name, NULL, 10);
+	else
+		strlcpy(request.name, name, sizeof(request.name));
 	for (;;)
 	{
 		request_begin(&id);
@@ -211,17 +215,18 @@ store_raft_steer(PG_FUNCTION_ARGS)
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	api_check_write("store.raft_steer()");
-	if (strcmp(verb, VERB_REMOVE) != 0 && strcmp(verb, VERB_TRANSFER) != 0 &&
-		strcmp(verb, VERB_LOOK) != 0)
+	if (strcmp(verb, VERB_REMOVE) != 0 && strcmp(verb, VERB_WITHDRAW) != 0 &&
+		strcmp(verb, VERB_TRANSFER) != 0 && strcmp(verb, VERB_LOOK) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unknown verb \"%s\"", verb)));
-	if (strlen(name) >= STORE_NAME_SIZE)
+	if (strlen(name) >= STORE_NAME_SIZE ||
+		(strcmp(verb, VERB_WITHDRAW) == 0 && strtou64(name, NULL, 10) == 0))
 		raise_unknown(name);
 
 	steer(verb, name, &reply);
 	values[0] = BoolGetDatum(reply.done);
-	put_text(&values[1], &isnull[1], unpack_sql_state(reply.sqlstate));
+	put_text(&values[1], &isnull[1], reply.done ? NULL : unpack_sql_state(reply.sqlstate));
 	put_text(&values[2], &isnull[2], reply.message);
 	put_text(&values[3], &isnull[3], reply.detail);
 	put_text(&values[4], &isnull[4], reply.hint);
@@ -243,6 +248,20 @@ cluster_pause(void)
 					 LOOK_MS, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
+}
+
+ErrorData *
+cluster_catch_passing(MemoryContext caller)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(caller);
+	error = CopyErrorData();
+	if (error->sqlerrcode != ERRCODE_STORE_UNAVAILABLE &&
+		error->sqlerrcode != ERRCODE_STORE_UNKNOWN)
+		PG_RE_THROW();
+	FlushErrorState();
+	return error;
 }
 
 MemberStatus *
@@ -298,6 +317,28 @@ ask_peer(MemberStatus *leader, const char *verb, const char *name, Reply *reply)
 }
 
 /*
+ * This node may lose its office while it is asked.  That is no reason to give
+ * up: the next leader can be asked, and finds what has been done.
+ */
+static void
+ask_self(const char *verb, const char *name, Reply *reply)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		steer(verb, name, reply);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error = cluster_catch_passing(caller);
+
+		later(reply, error->sqlerrcode, error->message, error->detail, error->hint);
+	}
+	PG_END_TRY();
+}
+
+/*
  * Ask whoever leads for one step.
  */
 static void
@@ -317,7 +358,7 @@ ask(const char *verb, const char *name, Reply *reply)
 			  "Nobody can change the membership.",
 			  "A majority of the voters must be running and reach each other; see store.status and store.members.");
 	else if (leader->member.id == node->node_id)
-		steer(verb, name, reply);
+		ask_self(verb, name, reply);
 	else
 		ask_peer(leader, verb, name, reply);
 	pfree(node);

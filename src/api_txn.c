@@ -21,12 +21,21 @@
 #include "funcapi.h"
 #include "json_patch.h"
 #include "object.h"
+#include "policy.h"
 #include "rules.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/uuid.h"
 
 STORE_FUNCTION(store_txn);
+
+/* The parts of the transaction, all of one version, as they are put together. */
+typedef struct Parts
+{
+	uint8		version;
+	const char *manager;		/* who does the operations; may be NULL */
+	StringInfoData bytes;
+} Parts;
 
 /* Raised for a place in an argument. */
 static void refuse(const char *format,...) pg_attribute_printf(1, 2) pg_attribute_noreturn();
@@ -104,6 +113,13 @@ key_at(JsonbContainer *parent, const char *place, ResourceKey *key)
 		refuse_with(NULL, &error);
 }
 
+static void
+append_part(Parts *parts, const Command *part)
+{
+	api_check_version(part);
+	txn_append(&parts->bytes, part);
+}
+
 /* Compares */
 
 static int64
@@ -133,23 +149,23 @@ uid_at(const JsonbValue *value, const char *place, pg_uuid_t *uid)
 
 /* Each condition becomes a part of its own; returns how many there are. */
 static int
-append_compare(const JsonbValue *element, const char *place, const char *manager,
-			   StringInfo parts)
+append_compare(const JsonbValue *element, const char *place, Parts *parts)
 {
 	JsonbContainer *object = object_at(element, place);
-	Command		blank = {.version = COMMAND_VERSION, .op = COMMAND_COMPARE};
+	Command		blank = {.version = parts->version, .op = COMMAND_COMPARE};
 	Command		part;
 	JsonbValue	value;
 	int			n = 0;
 
 	key_at(object, place, &blank.key);
+	policy_check_read(&blank.key);
 	if (member_at(object, "exists", &value))
 	{
 		if (value.type != jbvBool)
 			refuse("%s.exists must be true or false.", place);
 		part = blank;
 		part.existence = value.val.boolean ? EXISTENCE_REQUIRED : EXISTENCE_REFUSED;
-		txn_append(parts, &part);
+		append_part(parts, &part);
 		n++;
 	}
 	if (member_at(object, "resourceVersion", &value))
@@ -157,7 +173,7 @@ append_compare(const JsonbValue *element, const char *place, const char *manager
 		part = blank;
 		part.has_expected = true;
 		part.expected = version_at(&value, place);
-		txn_append(parts, &part);
+		append_part(parts, &part);
 		n++;
 	}
 	if (member_at(object, "uid", &value))
@@ -165,7 +181,7 @@ append_compare(const JsonbValue *element, const char *place, const char *manager
 		part = blank;
 		part.has_uid = true;
 		uid_at(&value, place, &part.uid);
-		txn_append(parts, &part);
+		append_part(parts, &part);
 		n++;
 	}
 	if (n == 0 || n + 1 != JsonContainerSize(object))
@@ -244,8 +260,7 @@ take_patch(const JsonbValue *value, const char *place, Command *part)
 }
 
 static int
-append_operation(const JsonbValue *element, const char *place, const char *manager,
-				 StringInfo parts)
+append_operation(const JsonbValue *element, const char *place, Parts *parts)
 {
 	static const struct
 	{
@@ -259,7 +274,7 @@ append_operation(const JsonbValue *element, const char *place, const char *manag
 		{"delete", COMMAND_DELETE}
 	};
 	JsonbContainer *object = object_at(element, place);
-	Command		part = {.version = COMMAND_VERSION};
+	Command		part = {.version = parts->version};
 	JsonbValue	value;
 	char	   *inner = NULL;
 	ObjectError error;
@@ -269,7 +284,7 @@ append_operation(const JsonbValue *element, const char *place, const char *manag
 		if (!member_at(object, operations[i].name, &value))
 			continue;
 		part.op = operations[i].op;
-		part.manager = part.op == COMMAND_DELETE ? NULL : manager;
+		part.manager = part.op == COMMAND_DELETE ? NULL : parts->manager;
 		inner = psprintf("%s.%s", place, operations[i].name);
 	}
 	if (inner == NULL || JsonContainerSize(object) != 1)
@@ -281,15 +296,18 @@ append_operation(const JsonbValue *element, const char *place, const char *manag
 		take_object(&value, inner, &part);
 	else if (!key_from_object(object_at(&value, inner), inner, &part.key, &error))
 		refuse_with(NULL, &error);
-	txn_append(parts, &part);
+
+	/* The answer has the objects. */
+	policy_check_write(&part);
+	policy_check_read(&part.key);
+	append_part(parts, &part);
 	return 1;
 }
 
 /* An array argument; returns how many parts it became. */
 static uint32
-take_array(FunctionCallInfo fcinfo, int argno, const char *name, const char *manager,
-		   StringInfo parts,
-		   int (*append) (const JsonbValue *, const char *, const char *, StringInfo))
+take_array(FunctionCallInfo fcinfo, int argno, const char *name, Parts *parts,
+		   int (*append) (const JsonbValue *, const char *, Parts *))
 {
 	Jsonb	   *array;
 	JsonbIterator *it;
@@ -310,8 +328,8 @@ take_array(FunctionCallInfo fcinfo, int argno, const char *name, const char *man
 	{
 		if (token != WJB_ELEM)
 			continue;
-		n += append(&element, psprintf("%s[%d]", name, i++), manager, parts);
-		if (n > TXN_MAX_PARTS || parts->len > TXN_MAX_BYTES)
+		n += append(&element, psprintf("%s[%d]", name, i++), parts);
+		if (n > TXN_MAX_PARTS || parts->bytes.len > TXN_MAX_BYTES)
 			break;				/* see check_size() */
 	}
 	return n;
@@ -344,7 +362,7 @@ store_txn(PG_FUNCTION_ARGS)
 		.op = COMMAND_TXN,
 		.key = {.api_group = "", .version = "", .kind = "", .name = ""}
 	};
-	StringInfoData parts;
+	Parts		parts;
 	Command		writer = {.manager = NULL};
 	Answer		answer;
 	TupleDesc	desc;
@@ -355,15 +373,16 @@ store_txn(PG_FUNCTION_ARGS)
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 
+	command.version = parts.version = api_version();
+	api_check_version(&command);
 	api_manager_arguments(fcinfo, 4, -1, &writer);
-	initStringInfo(&parts);
-	command.parts.n_compares = take_array(fcinfo, 0, "compares", NULL, &parts, append_compare);
-	command.parts.n_success = take_array(fcinfo, 1, "success", writer.manager, &parts,
-										 append_operation);
-	command.parts.n_failure = take_array(fcinfo, 2, "failure", writer.manager, &parts,
-										 append_operation);
-	command.parts.data = parts.data;
-	command.parts.length = parts.len;
+	parts.manager = writer.manager;
+	initStringInfo(&parts.bytes);
+	command.parts.n_compares = take_array(fcinfo, 0, "compares", &parts, append_compare);
+	command.parts.n_success = take_array(fcinfo, 1, "success", &parts, append_operation);
+	command.parts.n_failure = take_array(fcinfo, 2, "failure", &parts, append_operation);
+	command.parts.data = parts.bytes.data;
+	command.parts.length = parts.bytes.len;
 	check_size(&command.parts);
 	command.reason = api_reason_argument(fcinfo, 3);
 	api_submit(&command, &answer);

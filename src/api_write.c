@@ -21,8 +21,10 @@
 #include "compat.h"
 #include "funcapi.h"
 #include "object.h"
+#include "policy.h"
 #include "request.h"
 #include "rules.h"
+#include "status.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/uuid.h"
@@ -143,12 +145,66 @@ ttl_argument(FunctionCallInfo fcinfo, int argno, Command *command)
 				 errhint("Leave it out to keep the resource for good.")));
 }
 
+/* Who has not been upgraded yet, as far as this node has heard. */
+static char *
+list_laggards(uint8 version)
+{
+	NodeStatus *node = palloc0(sizeof(NodeStatus));
+	StringInfoData names;
+
+	status_read(node);
+	initStringInfo(&names);
+	for (uint32 i = 0; i < node->n_members; i++)
+	{
+		uint8		understands = node->members[i].understands;
+
+		if (understands != 0 && understands < version)
+			appendStringInfo(&names, "%s\"%s\"", names.len > 0 ? ", " : "",
+							 node->members[i].member.name);
+	}
+	return names.data;
+}
+
+uint8
+api_version(void)
+{
+	uint8		version = status_await_version(store_request_timeout);
+
+	if (version == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_STORE_UNAVAILABLE),
+				 errmsg("the store is not running on this server"),
+				 errdetail("Nothing was written."),
+				 errhint("See store.status and the server log.")));
+	return version;
+}
+
+void
+api_check_version(const Command *command)
+{
+	uint8		needs = command_needs(command);
+	char	   *laggards;
+
+	if (needs <= command->version)
+		return;
+	laggards = list_laggards(needs);
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("this needs version %d of the protocol, and the cluster uses version %d",
+					needs, command->version),
+			 laggards[0] == '\0' ? 0 :
+			 errdetail("Not upgraded yet: %s.", laggards),
+			 errhint("Upgrade the extension's library on every member; the cluster goes on to the newer version by itself. See store.members.")));
+}
+
 void
 api_submit(Command *command, Answer *answer)
 {
 	StringInfoData encoded;
 
-	command->version = COMMAND_VERSION;
+	if (command->version == 0)
+		command->version = api_version();
+	api_check_version(command);
 	command->time = GetCurrentTimestamp();
 	request_begin(&command->request);
 
@@ -167,11 +223,12 @@ api_perform(FunctionCallInfo fcinfo, Command *command)
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
+	policy_check_write(command);
 	api_submit(command, &answer);
 
 	values[0] = CStringGetTextDatum(outcome_op_name((OutcomeOp) answer.op));
 	values[1] = Int64GetDatum((int64) answer.index);
-	if (answer.data != NULL)
+	if (answer.data != NULL && policy_may_read(&command->key))
 		values[2] = JsonbPGetDatum((Jsonb *) answer.data);
 	else
 		isnull[2] = true;

@@ -26,7 +26,17 @@ extern void api_manager_arguments(FunctionCallInfo fcinfo, int manager, int subr
 extern bool api_patch_type(const char *name, PatchType *type);
 
 /*
- * Stamp the command with version, time and request, send it, and wait until it
+ * The version of commands that the cluster uses; waits until this node knows
+ * it.  ERROR RS503 if that takes too long.
+ */
+extern uint8 api_version(void);
+
+/* ERROR if the command says what its version cannot. */
+extern void api_check_version(const Command *command);
+
+/*
+ * Stamp the command with time and request, and with the version unless it has
+ * one, send it, and wait until it
  * is applied here.  A refusal is raised as an ERROR.
  */
 extern void api_submit(Command *command, Answer *answer);

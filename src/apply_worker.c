@@ -33,6 +33,7 @@
 #include "miscadmin.h"
 #include "request.h"
 #include "retention.h"
+#include "stats.h"
 #include "storage/ipc.h"
 #include "utils/memutils.h"
 #include "watchers.h"
@@ -66,6 +67,7 @@ static struct
 	LogEntry	entries[BATCH_ENTRIES];
 	PendingAnswer answers[BATCH_ENTRIES];
 	uint32		n_answers;
+	uint32		n_changes;		/* entries of the batch with an event */
 	uint64		last_event;		/* of the batch; 0: none */
 	uint64		too_new;		/* the entry we were seen to stop at; 0: none */
 }			worker;
@@ -104,7 +106,10 @@ apply_command(const LogEntry *entry)
 	}
 	machine_apply(&command, entry->index, &outcome);
 	if (outcome.event != EVENT_NONE)
+	{
 		worker.last_event = entry->index;
+		worker.n_changes++;
+	}
 	keep_answer(&command.request, &outcome, entry->index);
 }
 
@@ -236,11 +241,14 @@ apply_batch(void)
 	uint64		committed = pg_atomic_read_u64(&progress->commit_index);
 	uint32		n_read;
 	uint32		n;
+	instr_time	start;
 
 	if (committed <= worker.applied)
 		return false;
 	worker.n_answers = 0;
+	worker.n_changes = 0;
 	worker.last_event = 0;
+	INSTR_TIME_SET_CURRENT(start);
 
 	worker_begin("applying committed entries");
 	MemoryContextSwitchTo(worker.batch_context);
@@ -270,6 +278,10 @@ apply_batch(void)
 		return false;
 	}
 
+	stats_add(STAT_APPLY_BATCHES, 1);
+	stats_add(STAT_APPLY_ENTRIES, n);
+	stats_add(STAT_APPLY_CHANGES, worker.n_changes);
+	stats_add(STAT_APPLY_TIME, stats_lap(&start));
 	worker.applied = worker.entries[n - 1].index;
 	worker.applied_term = worker.entries[n - 1].term;
 	publish();

@@ -24,6 +24,7 @@
 
 #include "miscadmin.h"
 #include "snapshot.h"
+#include "stats.h"
 #include "status.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -72,6 +73,9 @@ stop_blocker(int pid)
 					   store_max_apply_delay)));
 	if (!again)
 		canceled_pids[n_canceled++ % lengthof(canceled_pids)] = pid;
+	stats_add(again ? STAT_BLOCKERS_TERMINATED : STAT_BLOCKERS_CANCELED, 1);
+	stats_set(STAT_LAST_BLOCKER_TIME, (uint64) GetCurrentTimestamp());
+	stats_set(STAT_LAST_BLOCKER_PID, (uint64) pid);
 
 	/* The process may be gone by now; that is what we want. */
 	(void) kill(pid, again ? SIGTERM : SIGINT);

@@ -80,7 +80,7 @@ static const struct
 	int			last_patch_type;
 	uint16		flags;
 	bool		managers;		/* there are strings for them */
-}			versions[COMMAND_VERSION + 1] =
+}			versions[] =
 {
 	[1] = {offsetof(CommandHeader, argument), COMMAND_DELETE, PATCH_MERGE, 0x07, false},
 	[2] = {offsetof(CommandHeader, manager_length), COMMAND_COMPARE, PATCH_JSON, 0x3F, false},
@@ -264,6 +264,22 @@ make_header(const Command *command, CommandHeader *header)
 		header->body_length = VARSIZE(command->body);
 	else if (command->op == COMMAND_TXN)
 		header->body_length = command->parts.length + sizeof(uint32) * 4;
+}
+
+uint8
+command_needs(const Command *command)
+{
+	CommandHeader header;
+	uint8		version = 1;
+
+	make_header(command, &header);
+	while (version < lengthof(versions) - 1 &&
+		   (header.op > versions[version].last_op ||
+			header.patch_type > versions[version].last_patch_type ||
+			(header.flags & ~versions[version].flags) != 0 ||
+			(header.manager_length != 0 && !versions[version].managers)))
+		version++;
+	return version;
 }
 
 /* Bytes of a fixed alignment, relative to where the command starts. */
@@ -650,6 +666,13 @@ command_decode(const char *data, Size length, Command *command)
 	if (problem == NULL && command->op == COMMAND_COMPARE)
 		return "condition outside of a transaction";
 	return problem;
+}
+
+CommandOp
+command_op(const char *data, Size length)
+{
+	return length < REQUEST_END ? (CommandOp) 0 :
+		(CommandOp) ((const CommandHeader *) data)->op;
 }
 
 bool

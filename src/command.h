@@ -27,6 +27,9 @@
  *		2	JSON patch, transactions, compaction, time to live
  *		3	strategic merge patch, server-side apply, ownership of fields
  *
+ * A proposer uses the version that the whole cluster understands (versions.h),
+ * so a member that was not upgraded yet meets nothing that it cannot apply.
+ *
  * Pure: no I/O, no clock.
  *
  *-------------------------------------------------------------------------
@@ -48,8 +51,13 @@ typedef enum EntryKind
 	ENTRY_MEMBERSHIP = 2		/* see membership.h */
 } EntryKind;
 
-/* The version of the rules under which a command is applied. */
+/*
+ * The newest version of the rules that this server knows.  A test builds an
+ * earlier release by giving a lower one to the compiler.
+ */
+#ifndef COMMAND_VERSION
 #define COMMAND_VERSION 3
+#endif
 
 typedef enum CommandOp
 {
@@ -130,7 +138,7 @@ typedef struct TxnParts
 
 typedef struct Command
 {
-	uint8		version;		/* COMMAND_VERSION of the proposer */
+	uint8		version;		/* the cluster's, when it was proposed */
 	CommandOp	op;
 	PatchType	patch_type;
 	Reason		reason;
@@ -164,6 +172,12 @@ extern void command_encode(StringInfo buf, const Command *command);
 extern uint8 command_version(const char *data, Size length);
 
 /*
+ * The lowest version in which this can be said, not counting the parts of a
+ * transaction; each of them has to be asked for.
+ */
+extern uint8 command_needs(const Command *command);
+
+/*
  * Decode; the result points into data, which must be MAXALIGNed and outlive
  * it.  Returns NULL, or what is wrong with the bytes (static text).  Checks
  * every length; the jsonb is checked by jsonb_bytes_check() (jsonb_bytes.h) on
@@ -180,6 +194,9 @@ extern const char *command_decode(const char *data, Size length, Command *comman
  */
 extern void txn_append(StringInfo buf, const Command *part);
 extern bool txn_next(const Command *txn, Size *position, Command *part);
+
+/* What it does, 0 if the bytes are short. */
+extern CommandOp command_op(const char *data, Size length);
 
 /* Just the request id of an encoded command, false if the bytes are short. */
 extern bool command_request(const char *data, Size length, RequestId *request);

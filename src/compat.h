@@ -23,6 +23,7 @@
 #include "access/genam.h"
 #include "executor/executor.h"
 #include "fmgr.h"
+#include "storage/lock.h"
 
 /*
  * Since 16, an update tells apart whether all indexes need a new entry, none,
@@ -47,6 +48,17 @@ typedef bool TU_UpdateIndexes;
 #if PG_VERSION_NUM < 180000
 #define index_beginscan(heap, index, snapshot, instrument, nkeys, norderbys) \
 	index_beginscan(heap, index, snapshot, nkeys, norderbys)
+#endif
+
+/* Since 17, one can ask for a stronger lock, too. */
+#if PG_VERSION_NUM < 170000
+#define LockHeldByMe(tag, mode, or_stronger) \
+	((void) (or_stronger), LockHeldByMe(tag, mode))
+#endif
+
+/* Since 17, a process knows its place among all without asking its PGPROC. */
+#if PG_VERSION_NUM < 170000
+#define MyProcNumber	(MyProc->pgprocno)
 #endif
 
 /* Since 16, one function knows the owners of all kinds of objects. */

@@ -66,7 +66,7 @@ propose_deletion(HeapTuple row, TupleDesc desc, TimestampTz now)
 	bool		isnull;
 	StringInfoData encoded;
 	Command		command = {
-		.version = COMMAND_VERSION,
+		.version = status_version(),
 		.op = COMMAND_DELETE,
 		.reason = REASON_GARBAGE_COLLECTOR,
 		.time = now,
@@ -116,7 +116,8 @@ expiry_tend(void)
 	if (TIMESTAMP_IS_NOEND(machine_first_expiry()) && TIMESTAMP_IS_NOEND(retry_at))
 		return;
 	now = GetCurrentTimestamp();
-	if (now < Min(machine_first_expiry(), retry_at) || now < not_before)
+	if (now < Min(machine_first_expiry(), retry_at) || now < not_before ||
+		status_version() == 0)
 		return;
 	if (!status_is_leader())
 	{

@@ -20,8 +20,8 @@ extern void greeting_init(Transport *transport, const MessageOrigin *origin, uin
 
 /*
  * Greet whom there is reason to greet, at most once an election timeout.
- * Returns true if this node leads and its own address has changed, which is
- * then in *address (palloc'd): the caller proposes that.
+ * Returns true if this node leads, its own address has changed, and it is
+ * reached there; it is then in *address (palloc'd), and the caller proposes it.
  */
 extern bool greeting_tend(const struct raft *node, const struct raft_update *update,
 						  uint64 now_ms, uint32 timeout_ms, char **address);
@@ -30,10 +30,16 @@ extern bool greeting_tend(const struct raft *node, const struct raft_update *upd
 extern uint64 greeting_deadline(const struct raft_update *update, uint32 timeout_ms);
 
 /*
- * A greeting arrived.  True if it comes from a member; from now on it is
- * called under that address.
+ * A greeting arrived.  If it is a member's who is not called there yet, that is
+ * tried.  True if it is.
  */
 extern bool greeting_received(uint64 from, const char *conninfo);
+
+/* So did an answer: that member has reached this node there. */
+extern void greeting_answered(uint64 from, const char *conninfo);
+
+/* This node's new address does not work (palloc'd), or NULL. */
+extern const char *greeting_problem(void);
 
 /*
  * Close the links to those that are no members any more, some time after the

@@ -16,6 +16,10 @@
  * memcpy.  A producer cannot be interrupted in between, except by a crash,
  * which makes a new ring.
  *
+ * A request that is told to let the consumer doze must wake it all the same if
+ * it was not ready when the consumer came by and something else lies behind it:
+ * the consumer woke up for that, and could not get past us.
+ *
  * Copyright (c) 2026, store contributors
  *
  *-------------------------------------------------------------------------
@@ -38,6 +42,7 @@ typedef struct Inbox
 	uint64		tail;			/* start of the oldest record not released */
 	uint64		size;
 	pg_atomic_uint64 dropped;
+	pg_atomic_uint32 dozing;
 	ConditionVariable room;
 } Inbox;
 
@@ -79,6 +84,7 @@ inbox_shmem_init(void)
 	inbox->head = inbox->taken = inbox->tail = 0;
 	inbox->size = (uint64) store_inbox_size * 1024;
 	pg_atomic_init_u64(&inbox->dropped, 0);
+	pg_atomic_init_u32(&inbox->dozing, 0);
 	ConditionVariableInit(&inbox->room);
 }
 
@@ -90,10 +96,10 @@ inbox_max_length(void)
 }
 
 /*
- * Reserve room for a record; NULL if there is none.
+ * Reserve room for a record, which then ends at *end; NULL if there is none.
  */
 static InboxRecord *
-reserve(Size size)
+reserve(Size size, uint64 *end)
 {
 	InboxRecord *record = NULL;
 	uint64		to_end;
@@ -115,9 +121,31 @@ reserve(Size size)
 		record = record_at(inbox->head);
 		pg_atomic_init_u32(&record->ready, 0);
 		inbox->head += size;
+		*end = inbox->head;
 	}
 	SpinLockRelease(&inbox->mutex);
 	return record;
+}
+
+/*
+ * May the consumer go on dozing, with this record ready?  The barrier pairs
+ * with the one in inbox_doze(): either we see that it woke up, or it sees our
+ * record.
+ */
+static bool
+may_doze(InboxKind kind, uint64 end)
+{
+	uint64		n_bytes;
+	bool		newest;
+
+	pg_memory_barrier();
+	if (kind != INBOX_WRITE || pg_atomic_read_u32(&inbox->dozing) == 0)
+		return false;
+	SpinLockAcquire(&inbox->mutex);
+	n_bytes = inbox->head - inbox->tail;
+	newest = (end == inbox->head);
+	SpinLockRelease(&inbox->mutex);
+	return newest && n_bytes < inbox->size / 4;
 }
 
 bool
@@ -125,9 +153,10 @@ inbox_put(InboxKind kind, uint32 slot, uint64 sequence,
 		  const char *data, Size length)
 {
 	InboxRecord *record;
+	uint64		end;
 
 	Assert(length <= inbox_max_length());
-	record = reserve(record_size(length));
+	record = reserve(record_size(length), &end);
 	if (record == NULL)
 	{
 		if (kind == INBOX_MESSAGE)
@@ -144,7 +173,8 @@ inbox_put(InboxKind kind, uint32 slot, uint64 sequence,
 	pg_write_barrier();
 	pg_atomic_write_u32(&record->ready, 1);
 
-	status_wake(WORKER_RAFT);
+	if (!may_doze(kind, end))
+		status_wake(WORKER_RAFT);
 	return true;
 }
 
@@ -166,7 +196,20 @@ inbox_begin(void)
 	SpinLockAcquire(&inbox->mutex);
 	inbox->tail = inbox->taken;
 	SpinLockRelease(&inbox->mutex);
+	pg_atomic_write_u32(&inbox->dozing, 0);
 	ConditionVariableBroadcast(&inbox->room);
+}
+
+void
+inbox_doze(bool doze)
+{
+	static bool dozing = false;
+
+	if (doze == dozing)
+		return;
+	dozing = doze;
+	pg_atomic_write_u32(&inbox->dozing, doze ? 1 : 0);
+	pg_memory_barrier();
 }
 
 InboxRecord *
@@ -210,4 +253,15 @@ uint64
 inbox_dropped(void)
 {
 	return pg_atomic_read_u64(&inbox->dropped);
+}
+
+Size
+inbox_used(void)
+{
+	Size		used;
+
+	SpinLockAcquire(&inbox->mutex);
+	used = inbox->head - inbox->tail;
+	SpinLockRelease(&inbox->mutex);
+	return used;
 }

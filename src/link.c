@@ -15,10 +15,13 @@
  *				out here, before a message is lost on him.
  *	UP			messages flow.
  *
- * Each message is one execution of that statement followed by a Sync, hence
- * one transaction: what one message does there stands, whatever becomes of the
- * next.  The message counts as delivered when its Sync is answered and not
- * before, because an error can still follow the statement's own result.
+ * Each message is one execution of that statement.  The server executes it as
+ * soon as it has it, and what it does (it writes to shared memory) stands,
+ * whatever becomes of the next.  Its answer tells us no more than that the
+ * queue has become shorter, so it can wait: a Sync, which makes the server
+ * answer and end its transaction, follows only when there has been none for
+ * LINK_SYNC_MS or LINK_SYNC_SIZE bytes.  That spares both sides a system call
+ * and a wake-up for most messages.  An error is sent at once, Sync or not.
  *
  * Messages wait in our own queue and not in libpq's buffer: libpq sends
  * whenever it sees fit, whereas the owner's promise is that nothing leaves
@@ -85,6 +88,10 @@
 #define LINK_DELAY_FACTOR		20
 #define LINK_MAX_DELAY_PAUSE_MS	60000
 
+/* The server is to answer after so long, or so many bytes. */
+#define LINK_SYNC_MS			50
+#define LINK_SYNC_SIZE			(64 * 1024)
+
 /* A peer that answers none of the messages on their way for so long is lost. */
 #define LINK_STALL_LIMIT_MS		30000
 
@@ -140,8 +147,8 @@ struct Link
 	dlist_head	in_flight;		/* given to libpq, not answered */
 	int			n_in_flight;
 	Size		queued_bytes;	/* of both */
-	bool		refused;		/* the first in flight has met an error, and
-								 * its Sync is still to come */
+	Size		unsynced_bytes; /* given to libpq since the last Sync */
+	int64		synced_at;		/* when that was */
 
 	int			delay_ms;		/* what libpq has kept us waiting for, in the
 								 * latest attempt to connect */
@@ -152,6 +159,11 @@ struct Link
 	int64		pause_until;	/* no attempt (DOWN), no message (UP) before */
 	int64		give_up_at;		/* CONNECTING, PREPARING: end of the attempt;
 								 * UP: when to miss an answer, if any is due */
+
+	/* One message at a time is timed, from libpq to the answer to its Sync. */
+	LinkMessage *timed;			/* NULL: none is on its way */
+	instr_time	timed_since;
+	int64		round_trip_us;	/* -1: not known */
 
 	uint64		sent_messages;
 	uint64		sent_bytes;
@@ -229,6 +241,16 @@ link_count_delay(Link *link, int64 start)
 static void
 link_forget(Link *link, LinkMessage *message, bool accepted)
 {
+	if (message == link->timed)
+	{
+		instr_time	now;
+
+		INSTR_TIME_SET_CURRENT(now);
+		INSTR_TIME_SUBTRACT(now, link->timed_since);
+		if (accepted)
+			link->round_trip_us = (int64) INSTR_TIME_GET_MICROSEC(now);
+		link->timed = NULL;
+	}
 	link->queued_bytes -= message->length;
 	if (!accepted)
 		link->dropped_messages++;
@@ -270,7 +292,7 @@ link_close(Link *link)
 	link->state = LINK_DOWN;
 	link->interest = 0;
 	link->socket_changed = true;
-	link->refused = false;
+	link->unsynced_bytes = 0;
 	link_drop_messages(link, &link->queue);
 	link_drop_messages(link, &link->in_flight);
 	link->n_in_flight = 0;
@@ -308,25 +330,71 @@ link_lost(Link *link)
 		link_fail(link, link->farewell[0] != '\0' ? link->farewell : reason);
 }
 
-/* The peer has answered a message with an error. */
+/* Let the server answer what it has been sent. */
+static void
+link_sync(Link *link)
+{
+	bool		sent;
+
+#ifdef LIBPQ_HAS_SEND_PIPELINE_SYNC
+	sent = PQsendPipelineSync(link->conn);
+#else
+	sent = PQpipelineSync(link->conn);
+#endif
+	link->unsynced_bytes = 0;
+	link->synced_at = link_clock_ms();
+	if (!sent)
+		link_lost(link);
+}
+
+/* The oldest message on its way has got its answer. */
+static void
+link_answered(Link *link, bool accepted)
+{
+	if (link->n_in_flight == 0)
+	{
+		link_fail(link, "unexpected answer from server");
+		return;
+	}
+
+	link_forget(link,
+				dlist_container(LinkMessage, node,
+								dlist_pop_head_node(&link->in_flight)),
+				accepted);
+	link->n_in_flight--;
+	if (accepted)
+	{
+		link->n_failures = 0;
+		link->last_error[0] = '\0';
+	}
+	link->give_up_at = link_clock_ms() + LINK_STALL_LIMIT_MS;
+}
+
+/*
+ * The peer has answered a message with an error.  It skips what follows, up to
+ * the next Sync.
+ */
 static void
 link_refused(Link *link, const PGresult *result)
 {
 	peer_error_describe(link->last_error, sizeof(LinkError), result);
-	link->refused = true;
 	if (peer_error_is_exclusion(result))
 		link->shut_out = true;
 	if (peer_error_sqlstate(result) == ERRCODE_STORE_REMOVED)
 		link->expelled = true;
 
 	/* Messages behind a refused one say nothing new. */
-	if (link_clock_ms() < link->pause_until)
-		return;
+	if (link_clock_ms() >= link->pause_until)
+	{
+		link_drop_messages(link, &link->queue);
+		link->went_down = true;
+		link_pause(link);
+		link_log_error(link, "messages are refused by member " UINT64_FORMAT);
+	}
 
-	link_drop_messages(link, &link->queue);
-	link->went_down = true;
-	link_pause(link);
-	link_log_error(link, "messages are refused by member " UINT64_FORMAT);
+	link_answered(link, false);
+	if (link->conn != NULL && link->unsynced_bytes > 0)
+		link_sync(link);
 }
 
 /* Start an attempt to connect. */
@@ -410,30 +478,6 @@ link_established(Link *link)
 			(errmsg("connected to member " UINT64_FORMAT, link->peer_id)));
 }
 
-/* The oldest message on its way has got its final answer. */
-static void
-link_answered(Link *link)
-{
-	if (link->n_in_flight == 0)
-	{
-		link_fail(link, "unexpected answer from server");
-		return;
-	}
-
-	link_forget(link,
-				dlist_container(LinkMessage, node,
-								dlist_pop_head_node(&link->in_flight)),
-				!link->refused);
-	link->n_in_flight--;
-	if (!link->refused)
-	{
-		link->n_failures = 0;
-		link->last_error[0] = '\0';
-	}
-	link->refused = false;
-	link->give_up_at = link_clock_ms() + LINK_STALL_LIMIT_MS;
-}
-
 static void
 link_take_result(Link *link, const PGresult *result)
 {
@@ -442,23 +486,24 @@ link_take_result(Link *link, const PGresult *result)
 		case PGRES_PIPELINE_SYNC:
 			if (link->state == LINK_PREPARING)
 				link_established(link);
-			else
-				link_answered(link);
 			break;
 
 		case PGRES_COMMAND_OK:
+			break;
+
 		case PGRES_TUPLES_OK:
+			link_answered(link, true);
 			break;
 
 		case PGRES_PIPELINE_ABORTED:
-			link->refused = true;
+			link_answered(link, false);
 			break;
 
 		case PGRES_FATAL_ERROR:
 			if (peer_error_is_farewell(result))
 				peer_error_describe(link->farewell, sizeof(LinkError), result);
 			else if (PQstatus(link->conn) == CONNECTION_BAD)
-				link->refused = true;	/* libpq's own words; see link_lost() */
+				break;			/* libpq's own words; see link_lost() */
 			else if (link->state == LINK_PREPARING)
 			{
 				LinkError	reason;
@@ -556,30 +601,34 @@ link_hand_over(Link *link)
 	const char *values[1] = {message->data};
 	int			lengths[1] = {(int) length};
 	int			formats[1] = {1};
-	bool		taken;
 
 	if (link->n_in_flight++ == 0)
 		link->give_up_at = link_clock_ms() + LINK_STALL_LIMIT_MS;
 	dlist_push_tail(&link->in_flight, &message->node);
 
-	taken = PQsendQueryPrepared(link->conn, LINK_STATEMENT, 1,
-								values, lengths, formats, 1);
-#ifdef LIBPQ_HAS_SEND_PIPELINE_SYNC
-	taken = taken && PQsendPipelineSync(link->conn);
-#else
-	taken = taken && PQpipelineSync(link->conn);
-#endif
-	if (!taken)
+	if (!PQsendQueryPrepared(link->conn, LINK_STATEMENT, 1, values, lengths, formats, 1))
 	{
 		link_lost(link);
 		return length;
 	}
-
+	link->unsynced_bytes += length;
 	pfree(message->data);
 	message->data = NULL;
+	if (link->timed == NULL)
+	{
+		link->timed = message;
+		INSTR_TIME_SET_CURRENT(link->timed_since);
+	}
 	link->sent_messages++;
 	link->sent_bytes += length;
 	return length;
+}
+
+static bool
+link_sync_is_due(const Link *link, int64 now)
+{
+	return link->unsynced_bytes >= LINK_SYNC_SIZE ||
+		(link->unsynced_bytes > 0 && now >= link->synced_at + LINK_SYNC_MS);
 }
 
 /* Hand over the queue until it is empty or the socket has had enough. */
@@ -603,6 +652,8 @@ link_push(Link *link)
 		while (link->state == LINK_UP && !dlist_is_empty(&link->queue) &&
 			   batch < LINK_BATCH_SIZE)
 			batch += link_hand_over(link);
+		if (link->state == LINK_UP && link_sync_is_due(link, link_clock_ms()))
+			link_sync(link);
 	}
 }
 
@@ -677,8 +728,16 @@ link_tick(Link *link, int64 now)
 			break;
 		case LINK_UP:
 			if (link->n_in_flight > 0 && now >= link->give_up_at)
+			{
 				link_fail(link, "no answer from server");
-			else
+				break;
+			}
+			if (link_sync_is_due(link, now))
+			{
+				link_sync(link);
+				link_flush(link);
+			}
+			if (now >= link->pause_until)
 				link->wanted = false;	/* the pause is over, say it once */
 			break;
 	}
@@ -702,6 +761,8 @@ link_next_tick(const Link *link)
 		case LINK_UP:
 			if (link->n_in_flight > 0)
 				next = link->give_up_at;
+			if (link->unsynced_bytes > 0)
+				next = Min(next, link->synced_at + LINK_SYNC_MS);
 			if (link->wanted)
 				next = Min(next, link->pause_until);
 			break;
@@ -726,6 +787,7 @@ link_create(MemoryContext parent, uint64 peer_id, const char *conninfo)
 	link->peer_id = peer_id;
 	link->conninfo = MemoryContextStrdup(context, conninfo);
 	link->state = LINK_DOWN;
+	link->round_trip_us = -1;
 	dlist_init(&link->queue);
 	dlist_init(&link->in_flight);
 
@@ -764,6 +826,12 @@ uint64
 link_peer_id(const Link *link)
 {
 	return link->peer_id;
+}
+
+const char *
+link_address(const Link *link)
+{
+	return link->conninfo;
 }
 
 uint32
@@ -811,6 +879,7 @@ link_status(const Link *link, LinkStatus *status)
 	status->sent_messages = link->sent_messages;
 	status->sent_bytes = link->sent_bytes;
 	status->dropped_messages = link->dropped_messages;
+	status->round_trip_us = (link->state == LINK_UP) ? link->round_trip_us : -1;
 	status->queued_bytes = link->queued_bytes;
 	strlcpy(status->last_error, link->last_error, sizeof(status->last_error));
 }

@@ -41,6 +41,7 @@ extern void link_destroy(Link *link);
 extern void link_move(Link *link, const char *conninfo);
 
 extern uint64 link_peer_id(const Link *link);
+extern const char *link_address(const Link *link);
 
 /*
  * The member is up: it has said something on its own connection.  Shortens the

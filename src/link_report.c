@@ -9,9 +9,26 @@
  */
 #include "link_report.h"
 
+#include "greeting.h"
+#include "pending.h"
 #include "roster.h"
+#include "stats.h"
+#include "tail.h"
+#include "turn.h"
 #include "utils/timestamp.h"
 #include "worker.h"
+
+static void
+report_queues(void)
+{
+	uint64		uncommitted;
+
+	stats_set(STAT_PENDING_WRITES, pending_n_writes());
+	stats_set(STAT_PENDING_BYTES, pending_bytes());
+	stats_set(STAT_PENDING_READS, pending_n_reads());
+	(void) tail_bytes_after(turn_committed(), &uncommitted);
+	stats_set(STAT_UNCOMMITTED_BYTES, uncommitted);
+}
 
 void
 link_report_members(const struct raft *node, Transport *transport, uint64 self,
@@ -20,6 +37,7 @@ link_report_members(const struct raft *node, Transport *transport, uint64 self,
 	const Membership *membership = roster_current();
 	TimestampTz now = GetCurrentTimestamp();
 
+	report_queues();
 	status->n_members = membership->n_members;
 	for (uint32 i = 0; i < membership->n_members; i++)
 	{
@@ -29,6 +47,7 @@ link_report_members(const struct raft *node, Transport *transport, uint64 self,
 
 		memset(member, 0, sizeof(*member));
 		member->member = membership->members[i];
+		member->lag_bytes = member->round_trip_us = -1;
 		if (member->member.id == self)
 		{
 			member->last_contact = now;
@@ -38,10 +57,19 @@ link_report_members(const struct raft *node, Transport *transport, uint64 self,
 		transport_status(transport, member->member.id, &link);
 		member->connected = link.connected;
 		member->queued_bytes = link.queued_bytes;
+		member->round_trip_us = link.round_trip_us;
+		member->sent_messages = link.sent_messages;
+		member->sent_bytes = link.sent_bytes;
+		member->dropped_messages = link.dropped_messages;
 		strlcpy(member->last_error, link.last_error, sizeof(member->last_error));
 		if (raft_progress(node, member->member.id, &peer))
 		{
+			uint64		lag_bytes;
+
 			member->match_index = peer.match_index;
+			member->next_index = peer.next_index;
+			if (tail_bytes_after(peer.match_index, &lag_bytes))
+				member->lag_bytes = (int64) lag_bytes;
 			member->copying = peer.snapshotting;
 			if (peer.last_contact_ms != 0)
 				member->last_contact = now - (TimestampTz)
@@ -69,5 +97,5 @@ link_report_problem(Transport *transport, raft_id leader, uint64 self)
 							leader == 0 ? "member" : "leader",
 							member->name, link.last_error);
 	}
-	return leader == 0 ? "no leader is known" : NULL;
+	return leader == 0 ? "no leader is known" : greeting_problem();
 }

@@ -20,8 +20,8 @@ extern void link_report_members(const struct raft *node, Transport *transport,
 
 /*
  * Why this node cannot do what it should, as far as its links know: the leader
- * does not take its messages, or nobody leads and another member does not.
- * NULL if nothing is wrong with them.
+ * does not take its messages, or nobody leads and another member does not, or
+ * it has an address that does not work.  NULL if nothing is wrong with them.
  */
 extern const char *link_report_problem(Transport *transport, raft_id leader,
 									   uint64 self);

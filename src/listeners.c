@@ -25,9 +25,11 @@
 #include "access/xact.h"
 #include "commands/dbcommands.h"
 #include "common/hashfn.h"
+#include "compat.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "nodes/pg_list.h"
+#include "policy.h"
 #include "port/atomics.h"
 #include "status.h"
 #include "storage/ipc.h"
@@ -167,7 +169,7 @@ publish_pid(void)
 {
 	bool		listens = (current != NIL || next != NIL);
 
-	pg_atomic_write_u32(&shared->pids[MyProc->pgprocno], listens ? MyProcPid : 0);
+	pg_atomic_write_u32(&shared->pids[MyProcNumber], listens ? MyProcPid : 0);
 }
 
 /* ------------------------------------------------------------------------
@@ -324,6 +326,36 @@ add_action(bool listen, const char *channel)
 	MemoryContextSwitchTo(old);
 }
 
+/*
+ * A notification carries objects, and PostgreSQL lets everybody listen who may
+ * connect.  The name says which events a channel may tell of; one as long as a
+ * name can be was cut, and may stand for many.
+ */
+static void
+check_may_listen(const char *channel)
+{
+	char	   *kind;
+	char	   *namespace = NULL;
+	char	   *suffix;
+
+	if (!is_ours(channel))
+		return;
+	kind = pstrdup(channel + strlen(LISTENERS_PREFIX));
+	if (strlen(channel) >= NAMEDATALEN - 1)
+		kind[0] = '\0';
+	suffix = strchr(kind, '/');
+	if (suffix != NULL)
+		*suffix = '\0';
+	if (kind[0] == '.')
+	{
+		kind++;
+		namespace = strchr(kind, '.');
+		if (namespace != NULL)
+			*namespace++ = '\0';
+	}
+	policy_check_channel(channel, kind[0] != '\0' ? kind : NULL, namespace);
+}
+
 static void
 process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 				ProcessUtilityContext context, ParamListInfo params,
@@ -334,6 +366,8 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	bool		discards_all = IsA(stmt, DiscardStmt) &&
 		((DiscardStmt *) stmt)->target == DISCARD_ALL;
 
+	if (IsA(stmt, ListenStmt))
+		check_may_listen(((ListenStmt *) stmt)->conditionname);
 	if (prev_ProcessUtility_hook)
 		prev_ProcessUtility_hook(pstmt, queryString, readOnlyTree, context,
 								 params, queryEnv, dest, qc);
@@ -403,4 +437,10 @@ listeners_new_epoch(void)
 	SpinLockAcquire(&shared->mutex);
 	pg_atomic_write_u64(&shared->since, 0);
 	SpinLockRelease(&shared->mutex);
+}
+
+uint32
+listeners_count(void)
+{
+	return pg_atomic_read_u32(&shared->total);
 }

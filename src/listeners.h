@@ -49,6 +49,9 @@ extern bool listeners_has(const char *channel);
  */
 extern int *listeners_pids(int *n);
 
+/* Channels of the store that are listened to, once for each session. */
+extern uint32 listeners_count(void);
+
 /* The store's tables begin another life, with other indexes. */
 extern void listeners_new_epoch(void);
 

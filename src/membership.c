@@ -23,7 +23,8 @@ typedef struct MembershipHeader
 	uint32		n_members;
 	uint64		next_id;
 	uint32		n_removed;		/* names follow the members */
-	uint32		zero;
+	uint8		version;
+	uint8		zero[3];
 } MembershipHeader;
 
 typedef struct MemberHeader
@@ -58,6 +59,8 @@ check_membership(const Membership *membership)
 		return "too many members in membership";
 	if (membership->n_removed > MEMBERSHIP_MAX_REMOVED)
 		return "too many former members in membership";
+	if (membership->version == 0 && membership->n_members > 0)
+		return "membership without a version";
 
 	for (i = 0; i < membership->n_members; i++)
 	{
@@ -109,6 +112,7 @@ membership_encode(StringInfo buf, const Membership *membership)
 	header.n_members = membership->n_members;
 	header.next_id = membership->next_id;
 	header.n_removed = membership->n_removed;
+	header.version = membership->version;
 	appendBinaryStringInfo(buf, (char *) &header, sizeof(header));
 
 	for (i = 0; i < membership->n_members; i++)
@@ -190,7 +194,7 @@ membership_decode(const char *data, Size length, Membership *membership)
 		return "too many members in membership";
 	if (header.n_removed > MEMBERSHIP_MAX_REMOVED)
 		return "too many former members in membership";
-	if (header.zero != 0)
+	if (header.zero[0] != 0 || header.zero[1] != 0 || header.zero[2] != 0)
 		return "malformed membership";
 
 	memset(membership, 0, sizeof(*membership));
@@ -200,6 +204,7 @@ membership_decode(const char *data, Size length, Membership *membership)
 	membership->n_members = header.n_members;
 	membership->next_id = header.next_id;
 	membership->n_removed = header.n_removed;
+	membership->version = header.version;
 
 	for (i = 0; i < header.n_members; i++)
 	{

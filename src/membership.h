@@ -8,6 +8,9 @@
  * entry of kind ENTRY_MEMBERSHIP, takes effect when appended, and is stored
  * nowhere else but at the base of the log.
  *
+ * It also says which version of commands the cluster uses: whoever it admits
+ * understands that version (versions.h).
+ *
  * Pure: no I/O, no clock.
  *
  *-------------------------------------------------------------------------
@@ -38,6 +41,7 @@ typedef struct Member
 typedef struct Membership
 {
 	RequestId	request;		/* who asked for this change */
+	uint8		version;		/* of commands; 0 only without members */
 	uint64		next_id;		/* for the next member; never goes back */
 	uint32		n_removed;
 	char		removed[MEMBERSHIP_MAX_REMOVED][STORE_NAME_SIZE];	/* oldest first */

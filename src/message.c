@@ -5,9 +5,10 @@
  *
  * A message is
  *
- *		envelope		magic, kind, number of entries, cluster, start, from, to
+ *		envelope		magic, kind, number of entries, cluster, start, version,
+ *						from, to
  *		body			RaftBody and the runs of terms, ForwardBody, or
- *						HelloBody and a conninfo, padded to MAXALIGN
+ *						AddressBody and a conninfo, padded to MAXALIGN
  *		entries			EntryHeader and payload, padded to MAXALIGN, each
  *
  * Every part is a multiple of MAXIMUM_ALIGNOF long.  The entries of an APPEND
@@ -45,7 +46,8 @@ typedef struct Envelope
 	uint64		from;
 	uint64		to;
 	uint32		n_entries;
-	uint32		zero;
+	uint8		understands;
+	uint8		zero[3];
 } Envelope;
 
 typedef struct RaftBody
@@ -62,7 +64,9 @@ typedef struct RaftBody
 	uint64		context;
 	uint64		match;
 	uint64		hint_index;
-	uint64		hint_term;		/* n_runs RunBody follow */
+	uint64		hint_term;
+	uint32		promise_ms;
+	uint32		zero_too;		/* n_runs RunBody follow */
 } RaftBody;
 
 typedef struct RunBody
@@ -76,11 +80,11 @@ typedef struct ForwardBody
 	uint64		term;
 } ForwardBody;
 
-typedef struct HelloBody
+typedef struct AddressBody
 {
 	uint32		length;			/* of the conninfo, without NUL */
 	uint32		zero;
-} HelloBody;
+} AddressBody;
 
 typedef struct EntryHeader
 {
@@ -89,10 +93,10 @@ typedef struct EntryHeader
 } EntryHeader;
 
 StaticAssertDecl(sizeof(Envelope) == 56, "Envelope must not be padded");
-StaticAssertDecl(sizeof(RaftBody) == 72, "RaftBody must not be padded");
+StaticAssertDecl(sizeof(RaftBody) == 80, "RaftBody must not be padded");
 StaticAssertDecl(sizeof(RunBody) == 16, "RunBody must not be padded");
 StaticAssertDecl(sizeof(ForwardBody) == 8, "ForwardBody must not be padded");
-StaticAssertDecl(sizeof(HelloBody) == 8, "HelloBody must not be padded");
+StaticAssertDecl(sizeof(AddressBody) == 8, "AddressBody must not be padded");
 StaticAssertDecl(sizeof(EntryHeader) == 8 && MAXIMUM_ALIGNOF == 8,
 				 "parts of a message must keep it MAXALIGNed");
 
@@ -127,6 +131,7 @@ put_envelope(StringInfo buf, MessageKind kind, const MessageOrigin *origin,
 	envelope.from = from;
 	envelope.to = to;
 	envelope.n_entries = n_entries;
+	envelope.understands = origin->understands;
 	appendBinaryStringInfo(buf, (char *) &envelope, sizeof(envelope));
 }
 
@@ -260,6 +265,7 @@ message_encode_raft(StringInfo buf, const MessageOrigin *origin,
 	body.match = raft->match;
 	body.hint_index = raft->hint_index;
 	body.hint_term = raft->hint_term;
+	body.promise_ms = raft->promise_ms;
 	appendBinaryStringInfo(buf, (char *) &body, sizeof(body));
 
 	for (i = 0; i < raft->n_runs; i++)
@@ -292,15 +298,15 @@ message_encode_forward(StringInfo buf, const MessageOrigin *origin,
 }
 
 void
-message_encode_hello(StringInfo buf, const MessageOrigin *origin,
-					 uint64 from, uint64 to, const char *conninfo)
+message_encode_address(StringInfo buf, MessageKind kind, const MessageOrigin *origin,
+					   uint64 from, uint64 to, const char *conninfo)
 {
-	HelloBody	body = {.length = strlen(conninfo)};
+	AddressBody body = {.length = strlen(conninfo)};
 
 	if (body.length == 0 || body.length >= STORE_CONNINFO_SIZE)
 		elog(ERROR, "address in message is empty or too long");
 
-	put_envelope(buf, MESSAGE_HELLO, origin, from, to, 0);
+	put_envelope(buf, kind, origin, from, to, 0);
 	appendBinaryStringInfo(buf, (char *) &body, sizeof(body));
 	appendBinaryStringInfo(buf, conninfo, body.length);
 	put_padding(buf, body.length);
@@ -328,17 +334,19 @@ take_envelope(Cursor *cursor, MessageHeader *header, uint32 *n_entries)
 		return "message is from a machine of the other byte order";
 	if (envelope.magic != MESSAGE_MAGIC)
 		return "not a message, or one of another version";
-	if (envelope.kind < MESSAGE_RAFT || envelope.kind > MESSAGE_HELLO)
+	if (envelope.kind < MESSAGE_RAFT || envelope.kind > MESSAGE_REACHED)
 		return "unknown kind of message";
 	if (envelope.start > (uint64) PG_INT64_MAX)
 		return "number of the sender's start is out of range";
 	if (envelope.from == 0 || envelope.to == 0)
 		return "message without sender or addressee";
-	if (envelope.zero != 0)
+	if (envelope.zero[0] != 0 || envelope.zero[1] != 0 || envelope.zero[2] != 0 ||
+		envelope.understands == 0)
 		return "malformed message";
 
 	memcpy(header->origin.cluster_id.data, envelope.cluster_id, UUID_LEN);
 	header->origin.start = envelope.start;
+	header->origin.understands = envelope.understands;
 	header->from = envelope.from;
 	header->to = envelope.to;
 	header->kind = envelope.kind;
@@ -357,7 +365,7 @@ take_raft(Cursor *cursor, const MessageHeader *header, uint32 n_entries,
 		return "message is too short";
 	if (body.type > RAFT_MSG_LAST)
 		return "unknown type of message";
-	if (body.accepted > 1 || body.transfer > 1 || body.zero != 0)
+	if (body.accepted > 1 || body.transfer > 1 || body.zero != 0 || body.zero_too != 0)
 		return "malformed message";
 	if (body.n_runs > RAFT_MAX_MESSAGE_RUNS)
 		return "too many terms in message";
@@ -377,6 +385,7 @@ take_raft(Cursor *cursor, const MessageHeader *header, uint32 n_entries,
 	raft->match = body.match;
 	raft->hint_index = body.hint_index;
 	raft->hint_term = body.hint_term;
+	raft->promise_ms = body.promise_ms;
 
 	for (i = 0; i < raft->n_runs; i++)
 	{
@@ -418,9 +427,9 @@ is_padded(const Cursor *cursor, uint32 length)
 }
 
 static const char *
-take_hello(Cursor *cursor, uint32 n_entries, char *conninfo)
+take_address(Cursor *cursor, uint32 n_entries, char *conninfo)
 {
-	HelloBody	body;
+	AddressBody body;
 
 	if (!take(cursor, &body, sizeof(body)))
 		return "message is too short";
@@ -541,7 +550,8 @@ message_decode(const char *data, Size length, Message *message)
 			problem = take_forward(&cursor, message->n_entries, &message->term);
 			break;
 		case MESSAGE_HELLO:
-			problem = take_hello(&cursor, message->n_entries, message->conninfo);
+		case MESSAGE_REACHED:
+			problem = take_address(&cursor, message->n_entries, message->conninfo);
 			break;
 	}
 	if (problem)

@@ -3,13 +3,14 @@
  * message.h
  *	  What members say to each other, as bytes.
  *
- * One envelope, three kinds of content: a message of the consensus core (with
- * the entries of an APPEND), commands that a member forwards to the leader, or
- * a greeting, with which a member says where it is reached now.
- * The envelope names the cluster, the sender with the number of its start, and
- * the addressee, and begins
- * with a magic number in native byte order, so that bytes of another machine
- * type, version or cluster are refused before anything else is looked at.
+ * One envelope, and four kinds of content: a message of the consensus core
+ * (with the entries of an APPEND), commands that a member forwards to the
+ * leader, a greeting, with which a member says where it wants to be reached
+ * now, or the answer to one, which was sent there.  The envelope names the
+ * cluster, the sender with the number of its start, and the addressee, says
+ * which version of commands the sender understands, and begins with a magic
+ * number in native byte order, so that bytes of another machine type, version
+ * or cluster are refused before anything else is looked at.
  *
  * Every entry's payload begins at a MAXALIGNed offset from the start of the
  * message, so that commands can be used where they lie.
@@ -28,7 +29,7 @@
 #include "raft/raft.h"
 #include "utils/uuid.h"
 
-#define MESSAGE_MAGIC	0x53544f02	/* "STO", version of the format */
+#define MESSAGE_MAGIC	0x53544f03	/* "STO", version of the format */
 
 /* An entry in a message or on its way to or from the log. */
 typedef struct LogEntry
@@ -45,14 +46,19 @@ typedef enum MessageKind
 	MESSAGE_RAFT = 1,			/* raft, and for APPEND entries */
 	MESSAGE_FORWARD = 2,		/* term, and entries: proposals for the leader
 								 * of that term; their index and term are 0 */
-	MESSAGE_HELLO = 3			/* the sender's conninfo */
+	MESSAGE_HELLO = 3,			/* the sender's conninfo, as it has it */
+	MESSAGE_REACHED = 4			/* the addressee's: sent to that address */
 } MessageKind;
 
-/* Whose words these are: of which cluster, and of which start of the sender. */
+/*
+ * Whose words these are: of which cluster, of which start of the sender, and
+ * of what server.
+ */
 typedef struct MessageOrigin
 {
 	pg_uuid_t	cluster_id;
 	uint64		start;			/* see starts.h */
+	uint8		understands;	/* COMMAND_VERSION of the sender; see versions.h */
 } MessageOrigin;
 
 typedef struct MessageHeader
@@ -68,7 +74,7 @@ typedef struct Message
 	MessageHeader header;
 	struct raft_message raft;	/* MESSAGE_RAFT */
 	uint64		term;			/* MESSAGE_FORWARD */
-	char		conninfo[STORE_CONNINFO_SIZE];	/* MESSAGE_HELLO */
+	char		conninfo[STORE_CONNINFO_SIZE];	/* MESSAGE_HELLO, _REACHED */
 	uint32		n_entries;
 	LogEntry   *entries;		/* palloc'd array, data points into the bytes */
 
@@ -89,8 +95,10 @@ extern void message_encode_forward(StringInfo buf, const MessageOrigin *origin,
 								   uint64 from, uint64 to, uint64 term,
 								   const LogEntry *entries, uint32 n_entries);
 
-extern void message_encode_hello(StringInfo buf, const MessageOrigin *origin,
-								 uint64 from, uint64 to, const char *conninfo);
+/* MESSAGE_HELLO or MESSAGE_REACHED */
+extern void message_encode_address(StringInfo buf, MessageKind kind,
+								   const MessageOrigin *origin, uint64 from, uint64 to,
+								   const char *conninfo);
 
 /* Space that an entry takes in a message, for cutting messages to size. */
 extern Size message_entry_size(uint32 length);

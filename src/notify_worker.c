@@ -45,6 +45,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "notify_queue.h"
+#include "stats.h"
 #include "storage/ipc.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
@@ -84,6 +85,8 @@ static struct
 	StringInfoData key;			/* what follows */
 	StringInfoData object;		/* what follows that, empty if it does not fit */
 	StringInfoData payload;
+	uint64		n_published;	/* notifications of this batch, */
+	uint64		n_bytes;		/* and the bytes of their payloads */
 }			worker;
 
 static void
@@ -185,6 +188,8 @@ publish(const char *channel, uint64 previous, const StringInfo object)
 	appendStringInfoChar(&worker.payload, '}');
 	Async_Notify(channel, worker.payload.data);
 	notify_queue_added(worker.payload.len + NAMEDATALEN);
+	worker.n_published++;
+	worker.n_bytes += worker.payload.len;
 }
 
 /* A channel's name, cut as LISTEN cuts it. */
@@ -389,6 +394,8 @@ skip_gone(void)
 
 	if (worker.notified >= gone)
 		return false;
+	if (listeners_any())
+		stats_add(STAT_NOTIFY_GAPS, 1);
 	go_on_after(gone);
 	return true;
 }
@@ -418,6 +425,7 @@ publish_batch(void)
 	if (delay > 0)
 		return delay;
 
+	worker.n_published = worker.n_bytes = 0;
 	worker_begin("publishing events");
 	SPI_connect();
 	prepare_plans();
@@ -444,6 +452,13 @@ publish_batch(void)
 	}
 	SPI_finish();
 	worker_commit();
+
+	if (worker.n_published > 0)
+	{
+		stats_add(STAT_NOTIFY_BATCHES, 1);
+		stats_add(STAT_NOTIFICATIONS, worker.n_published);
+		stats_add(STAT_NOTIFY_BYTES, worker.n_bytes);
+	}
 
 	/* What is not there any more was compacted: nobody can be told. */
 	if (n == 0)

@@ -46,6 +46,7 @@ static MemoryContext context;
 static dlist_head waiting;		/* PendingWrite, not proposed */
 static dlist_head proposed;		/* PendingWrite, not answered */
 static uint32 n_waiting;
+static Size bytes_waiting;
 static Size bytes;				/* of both */
 
 static dlist_head batches;		/* ReadBatch, asked */
@@ -61,8 +62,25 @@ pending_init(void)
 	dlist_init(&proposed);
 	dlist_init(&batches);
 	n_waiting = 0;
+	bytes_waiting = 0;
 	bytes = 0;
 	open_batch = NULL;
+}
+
+static void
+wait_for_turn(PendingWrite *write)
+{
+	dlist_push_tail(&waiting, &write->node);
+	n_waiting++;
+	bytes_waiting += write->length;
+}
+
+static void
+end_wait(PendingWrite *write)
+{
+	dlist_delete(&write->node);
+	n_waiting--;
+	bytes_waiting -= write->length;
 }
 
 static PendingWrite *
@@ -73,8 +91,7 @@ add_waiting(const char *data, uint32 length)
 	write = MemoryContextAllocZero(context, offsetof(PendingWrite, data) + length);
 	write->length = length;
 	memcpy(write->data, data, length);
-	dlist_push_tail(&waiting, &write->node);
-	n_waiting++;
+	wait_for_turn(write);
 	bytes += length;
 	return write;
 }
@@ -82,7 +99,6 @@ add_waiting(const char *data, uint32 length)
 static void
 forget(PendingWrite *write)
 {
-	dlist_delete(&write->node);
 	bytes -= write->length;
 	pfree(write);
 }
@@ -118,10 +134,33 @@ pending_add_forwarded(const LogEntry *entry, uint64 term)
 	write->term = term;
 }
 
+Size
+pending_bytes(void)
+{
+	return bytes;
+}
+
+uint32
+pending_n_reads(void)
+{
+	uint32		n = open_batch != NULL ? open_batch->n_waiters : 0;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &batches)
+		n += dlist_container(ReadBatch, node, iter.cur)->n_waiters;
+	return n;
+}
+
 uint32
 pending_n_writes(void)
 {
 	return n_waiting;
+}
+
+Size
+pending_n_bytes(void)
+{
+	return bytes_waiting;
 }
 
 /*
@@ -152,7 +191,7 @@ pending_writes(uint64 term, uint32 max_entries, Size max_bytes, LogEntry *entrie
 			break;
 		if (!is_wanted(write, term))
 		{
-			n_waiting--;
+			end_wait(write);
 			forget(write);
 			continue;
 		}
@@ -193,14 +232,12 @@ pending_proposed(uint32 n, uint64 term)
 {
 	for (uint32 i = 0; i < n; i++)
 	{
-		PendingWrite *write = dlist_container(PendingWrite, node,
-											  dlist_pop_head_node(&waiting));
+		PendingWrite *write = dlist_head_element(PendingWrite, node, &waiting);
 
-		n_waiting--;
+		end_wait(write);
 		if (write->forwarded)
 		{
-			bytes -= write->length;
-			pfree(write);
+			forget(write);
 			continue;
 		}
 		write->term = term;
@@ -228,7 +265,7 @@ pending_sweep(uint64 applied_term)
 
 		if (is_abandoned(write))
 		{
-			n_waiting--;
+			end_wait(write);
 			forget(write);
 		}
 	}
@@ -238,13 +275,15 @@ pending_sweep(uint64 applied_term)
 		PendingWrite *write = dlist_container(PendingWrite, node, iter.cur);
 
 		if (is_abandoned(write) || write->apply_life != apply_life)
+		{
+			dlist_delete(&write->node);
 			forget(write);
+		}
 		else if (write->term < applied_term)
 		{
 			unclaim(write);
 			dlist_delete(&write->node);
-			dlist_push_tail(&waiting, &write->node);
-			n_waiting++;
+			wait_for_turn(write);
 		}
 	}
 }

@@ -49,7 +49,13 @@ extern void pending_add_write(const InboxRecord *record, uint64 node_id);
  */
 extern void pending_add_forwarded(const LogEntry *entry, uint64 term);
 
-extern uint32 pending_n_writes(void);	/* waiting */
+/* What waits. */
+extern uint32 pending_n_writes(void);
+extern Size pending_n_bytes(void);
+
+/* Bytes of all writes that were taken on, and reads that wait for an answer. */
+extern Size pending_bytes(void);
+extern uint32 pending_n_reads(void);
 
 /*
  * The writes to propose now: those that wait, in order, claimed, and cut to

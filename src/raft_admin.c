@@ -18,6 +18,17 @@
 #include "turn.h"
 #include "worker.h"
 
+/*
+ * The request whose change was proposed last; sequence 0: none.  The apply
+ * worker answers it when the change is applied.  If this leader is deposed
+ * before that, the change may happen or not, and nobody would say so.
+ */
+static struct
+{
+	uint32		slot;
+	uint64		sequence;
+}			proposed;
+
 void
 admin_refuse(const InboxRecord *record, int sqlstate, const char *message,
 			 const char *detail, const char *hint)
@@ -88,11 +99,19 @@ admin_admit(const InboxRecord *record, const struct raft *node,
 					 NULL, "Try again: the node that joins finds the leader by itself.");
 		return false;
 	}
+	if (request->understands < next.version)
+	{
+		admin_refuse(record, ERRCODE_FEATURE_NOT_SUPPORTED,
+					 psprintf("the cluster uses version %d of the protocol, and the joining node understands versions up to %d",
+							  next.version, request->understands),
+					 NULL, "Upgrade the extension's library on the joining node.");
+		return false;
+	}
 	if (already_admitted(record, node, request))
 		return false;
-	/* The leader's own address may have changed since it was last written. */
+	/* Who was alone may have changed its address just now; see greeting.c. */
 	self = membership_find(&next, update->leader);
-	if (self != NULL)
+	if (self != NULL && next.n_members == 1)
 		strlcpy(self->conninfo, settings_advertise(), sizeof(self->conninfo));
 
 	member.id = next.next_id++;
@@ -117,6 +136,8 @@ admin_admitted(const InboxRecord *record, enum raft_status status)
 	switch (status)
 	{
 		case RAFT_OK:
+			proposed.slot = record->slot;
+			proposed.sequence = record->sequence;
 			break;
 		case RAFT_IN_PROGRESS:
 		case RAFT_NOT_READY:
@@ -130,6 +151,18 @@ admin_admitted(const InboxRecord *record, enum raft_status status)
 							"the membership cannot be changed now", NULL, "Try again.");
 			break;
 	}
+}
+
+void
+admin_tend(const struct raft_update *update)
+{
+	if (proposed.sequence == 0 || update->state == RAFT_LEADER)
+		return;
+	request_put_off(proposed.slot, proposed.sequence, ERRCODE_STORE_UNAVAILABLE,
+					"the leader lost its office while it changed the membership",
+					"Whether the change happens is seen when there is another leader.",
+					"Try again.");
+	proposed.sequence = 0;
 }
 
 bool

@@ -35,6 +35,12 @@ extern bool admin_admit(const InboxRecord *record, const struct raft *node,
 						struct raft_event *event, LogEntry *entry);
 extern void admin_admitted(const InboxRecord *record, enum raft_status status);
 
+/*
+ * Every turn: who waits for a change of the membership by this leader, and it
+ * leads no more, is told to ask again.
+ */
+extern void admin_tend(const struct raft_update *update);
+
 /* Make a learner that has caught up a voter; false if there is nothing to do. */
 extern bool admin_promote(raft_id id, struct raft_event *event, LogEntry *entry);
 

@@ -102,6 +102,23 @@ rest_has_quorum(const struct raft *node, uint64 without, uint64 self, uint64 sin
 	return n_reached >= n_voters / 2 + 1;
 }
 
+/*
+ * There is no member of that name or number.  Then it has been removed, unless
+ * there never was one.
+ */
+static void
+answer_gone(const InboxRecord *record, const MemberRequest *request,
+			const struct raft_update *update)
+{
+	if (request->learner == 0 && !membership_was_removed(roster_current(), request->name))
+		refuse_unknown(record, request->name);
+	else if (roster_index() <= update->commit_index)
+		answer_done(record);
+	else
+		put_off(record, ERRCODE_OBJECT_IN_USE, "the removal is not committed yet",
+				NULL, "Try again.");
+}
+
 static bool
 begin_remove(const InboxRecord *record, const struct raft *node,
 			 const struct raft_update *update, struct raft_event *event, LogEntry *entry)
@@ -109,18 +126,19 @@ begin_remove(const InboxRecord *record, const struct raft *node,
 	const MemberRequest *request = (const MemberRequest *) record->data;
 	const char *name = request->name;
 	Membership	next = *roster_current();
-	Member	   *member = membership_find_name(&next, name);
+	Member	   *member;
 	StringInfoData missing;
 
+	member = request->learner != 0 ? membership_find(&next, request->learner) :
+		membership_find_name(&next, name);
 	if (member == NULL)
 	{
-		if (!membership_was_removed(&next, name))
-			refuse_unknown(record, name);
-		else if (roster_index() <= update->commit_index)
-			answer_done(record);
-		else
-			put_off(record, ERRCODE_OBJECT_IN_USE, "the removal is not committed yet",
-					NULL, "Try again.");
+		answer_gone(record, request, update);
+		return false;
+	}
+	if (request->learner != 0 && member->role != RAFT_LEARNER)
+	{
+		answer_done(record);
 		return false;
 	}
 	if (member->role == RAFT_VOTER && membership_n_voters(&next) == 1)
@@ -202,6 +220,8 @@ bool
 verbs_begin(const InboxRecord *record, const struct raft *node,
 			const struct raft_update *update, struct raft_event *event, LogEntry *entry)
 {
+	if (record->kind == INBOX_ADMIT)
+		return admin_admit(record, node, update, event, entry);
 	if (record->length != sizeof(MemberRequest))
 		return false;
 	if (update->state != RAFT_LEADER)

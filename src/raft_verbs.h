@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * raft_verbs.h
- *	  Removing members, handing over, moving: the leader's part.
+ *	  Admitting and removing members, handing over, moving: the leader's part.
  *
  * Belongs to the raft worker.  Like raft_admin.h: a function that begins
  * something fills the event, which the worker then steps, with "entry" as what
@@ -18,7 +18,7 @@
 #include "raft/raft.h"
 
 /*
- * INBOX_REMOVE and INBOX_TRANSFER.  Returns false if the request was answered.
+ * INBOX_ADMIT, INBOX_REMOVE and INBOX_TRANSFER.  Returns false if the request was answered.
  *
  * The removal of the leader begins with a transfer, and so does not happen
  * here: it is put off, and granted by the next leader.

@@ -20,12 +20,12 @@
 #include "access/xlog.h"
 #include "blocker.h"
 #include "common/pg_prng.h"
-#include "identity.h"
 #include "greeting.h"
 #include "inbox.h"
 #include "machine.h"
 #include "miscadmin.h"
 #include "outbox.h"
+#include "pacing.h"
 #include "pending.h"
 #include "raft_admin.h"
 #include "raft_verbs.h"
@@ -36,6 +36,7 @@
 #include "request.h"
 #include "retention.h"
 #include "roster.h"
+#include "slow_disk.h"
 #include "snapshot.h"
 #include "starts.h"
 #include "storage/ipc.h"
@@ -43,23 +44,13 @@
 #include "transport.h"
 #include "turn.h"
 #include "utils/memutils.h"
+#include "versions.h"
 
 /* What one turn takes from the inbox before it looks at the clock again. */
 #define TURN_RECORDS	4096
 
-/* Proposals and forwarded writes go in pieces of at most this size. */
-#define BATCH_BYTES		(512 * 1024)
-
 /* How often the copy of our state for display is renewed, if nothing changes. */
 #define PUBLISH_MS		100
-
-/*
- * A leader with a slow disk hands over: after so many writes in a row that
- * took longer than half an election timeout; and then not again for so many
- * election timeouts, in case all disks are like that.
- */
-#define SLOW_WRITES			3
-#define HAND_OVER_TIMEOUTS	10
 
 /* A node that was removed has nothing to do; it is woken by its sessions. */
 #define REMOVED_NAP_MS	60000
@@ -91,10 +82,9 @@ static struct
 	uint64		compacted_ms;
 	uint64		membership_index;	/* of the published one */
 	bool		membership_known;
-	uint64		hand_over_ms;	/* not before */
-	int			n_slow_writes;	/* in a row */
 	bool		state_changed;	/* worth publishing at once */
 	bool		more_records;	/* the inbox was not emptied */
+	bool		refused;		/* the core took no proposal this turn */
 	bool		removed;		/* this node is no member any more, for good */
 	raft_id		promotable;
 	char		last_leader[STORE_NAME_SIZE];
@@ -147,6 +137,7 @@ step(const LogEntry *entries)
 				 errdetail("Expected " UINT64_FORMAT ", found " UINT64_FORMAT ".",
 						   update->violation.expected, update->violation.found)));
 
+	status_publish_lease(raft_lease_until(&worker.node), update->commit_index);
 	if (update->append == RAFT_APPEND_RECEIVED)
 		entries += update->append_first - entries[0].index;
 	turn_absorb(update, entries);
@@ -180,8 +171,8 @@ await_log(void)
  */
 
 /*
- * A member has another address.  The leader writes it into the membership; if
- * that cannot be now, there will be another greeting.
+ * A member is reached at another address.  The leader writes it into the
+ * membership; if that cannot be now, there will be another greeting.
  */
 static void
 member_moved(uint64 id, const char *conninfo)
@@ -197,8 +188,10 @@ member_moved(uint64 id, const char *conninfo)
 static void
 receive_greeting(const Message *message)
 {
-	if (greeting_received(message->header.from, message->conninfo) &&
-		worker.update.state == RAFT_LEADER)
+	if (message->header.kind == MESSAGE_REACHED)
+		greeting_answered(message->header.from, message->conninfo);
+	else if (greeting_received(message->header.from, message->conninfo) &&
+			 worker.update.state == RAFT_LEADER)
 		member_moved(message->header.from, message->conninfo);
 }
 
@@ -215,8 +208,9 @@ receive_message(InboxRecord *record)
 		!recovery_is_newest_start(&message.header))
 		return;					/* of a former life; the sender was checked */
 	transport_heard_from(worker.transport, message.header.from);
+	versions_heard(&message.header);
 
-	if (message.header.kind == MESSAGE_HELLO)
+	if (message.header.kind == MESSAGE_HELLO || message.header.kind == MESSAGE_REACHED)
 	{
 		receive_greeting(&message);
 		return;
@@ -281,21 +275,13 @@ receive_records(void)
 			case INBOX_MESSAGE:
 				receive_message(record);
 				break;
-			case INBOX_ADMIT:
-				{
-					LogEntry	entry;
-
-					if (admin_admit(record, &worker.node, &worker.update,
-									new_event(RAFT_CONFIG_PROPOSED), &entry))
-						admin_admitted(record, step(&entry));
-					break;
-				}
 			case INBOX_ADOPT:
 				admin_adopt(record);
 				break;
 			case INBOX_RECOVER:
 				recovery_serve(record, &worker.update, worker.transport);
 				break;
+			case INBOX_ADMIT:
 			case INBOX_REMOVE:
 			case INBOX_TRANSFER:
 				receive_verb(record);
@@ -352,13 +338,16 @@ notice_applied(void)
 static void
 notice_removal(void)
 {
-	bool		removed = transport_is_expelled(worker.transport) ||
+	bool		expelled = transport_is_expelled(worker.transport);
+	bool		removed = expelled ||
 		(worker.update.state == RAFT_DETACHED &&
 		 roster_index() <= worker.update.commit_index &&
 		 membership_is_former(roster_current(), worker.node_id));
 
 	if (worker.removed || !removed)
 		return;
+	if (expelled)
+		recovery_note_removal();
 	worker.removed = true;
 	worker.state_changed = true;
 	ereport(LOG,
@@ -381,25 +370,34 @@ notice_time(void)
  * ------------------------------------------------------------------------
  */
 
+static bool
+writes_are_due(void)
+{
+	return worker.update.state == RAFT_LEADER && !worker.refused &&
+		pacing_is_due(worker.update.term, worker.update.commit_index);
+}
+
 static void
 propose_writes(void)
 {
-	while (pending_n_writes() > 0 && worker.update.state == RAFT_LEADER)
+	while (writes_are_due())
 	{
 		raft_term	term = worker.update.term;
-		uint32		n = pending_writes(term, RAFT_MAX_BATCH, BATCH_BYTES, worker.batch);
+		uint32		n = pending_writes(term, RAFT_MAX_BATCH, PACING_BYTES, worker.batch);
 
 		if (n == 0)
 			return;
 		new_event(RAFT_PROPOSED);
 		worker.event.u.proposed.count = n;
 		worker.event.u.proposed.term = term;
-		if (step(worker.batch) != RAFT_OK)
-		{
+		worker.refused = (step(worker.batch) != RAFT_OK);
+		if (worker.refused)
 			pending_refused(n);
-			return;
+		else
+		{
+			pending_proposed(n, term);
+			pacing_proposed(term, worker.update.append_last);
 		}
-		pending_proposed(n, term);
 	}
 }
 
@@ -418,7 +416,7 @@ forward_writes(void)
 
 		if (room == 0)
 			return;
-		n = pending_writes(0, RAFT_MAX_BATCH, Min(room, BATCH_BYTES), worker.batch);
+		n = pending_writes(0, RAFT_MAX_BATCH, Min(room, PACING_BYTES), worker.batch);
 		if (n == 0)
 			return;
 		resetStringInfo(&buffer);
@@ -436,9 +434,8 @@ forward_writes(void)
 static void
 ask_for_reads(void)
 {
-	uint64		retry_ms = store_election_timeout;
 	uint64		id = pending_read_batch(worker.now_ms,
-										worker.now_ms > retry_ms ? worker.now_ms - retry_ms : 0);
+										worker.now_ms - Min(worker.now_ms, store_election_timeout));
 
 	if (id == 0)
 		return;
@@ -459,6 +456,18 @@ promote_learner(void)
 	worker.promotable = 0;
 }
 
+/* Every member understands more than the cluster uses. */
+static void
+raise_version(void)
+{
+	LogEntry	entry;
+
+	if (worker.update.state == RAFT_LEADER &&
+		versions_raise(worker.node_id, worker.now_ms, worker.options.election_timeout_ms,
+					   new_event(RAFT_CONFIG_PROPOSED), &entry))
+		step(&entry);
+}
+
 static void
 tend_members(void)
 {
@@ -469,6 +478,7 @@ tend_members(void)
 					  worker.options.election_timeout_ms, &address))
 		member_moved(worker.node_id, address);
 	greeting_close_links(worker.removed, worker.update.commit_index, worker.now_ms);
+	admin_tend(&worker.update);
 }
 
 /* ------------------------------------------------------------------------
@@ -536,6 +546,7 @@ publish(void)
 	strlcpy(status.last_leader, worker.last_leader, sizeof(status.last_leader));
 	status.first_index = raft_first_index(&worker.node);
 	link_report_members(&worker.node, worker.transport, worker.node_id, &status);
+	versions_report(worker.node_id, &status);
 	status_publish(&status);
 	publish_problem();
 
@@ -555,6 +566,7 @@ publish_membership(void)
 	if ((worker.membership_known && index == worker.membership_index) || membership == NULL)
 		return;
 	snapshot_publish_membership(index, membership);
+	status_set_version(membership->version);
 	worker.membership_index = index;
 	worker.membership_known = true;
 }
@@ -585,31 +597,19 @@ publish_progress(void)
  * ------------------------------------------------------------------------
  */
 
-/*
- * A leader's disk holds up every write of every client, and a slow one is not
- * noticed by the others as a dead one is (etcd#7617).
- */
+/* A leader with a slow disk hands over. */
 static void
 watch_disk(void)
 {
-	if (turn_write_ms() * 2 <= worker.options.election_timeout_ms)
-	{
-		worker.n_slow_writes = 0;
+	if (!slow_disk_noticed(turn_write_ms(), worker.now_ms, worker.options.election_timeout_ms,
+						   worker.update.state == RAFT_LEADER))
 		return;
-	}
-	if (++worker.n_slow_writes < SLOW_WRITES || worker.update.state != RAFT_LEADER ||
-		worker.now_ms < worker.hand_over_ms)
-		return;
-
-	worker.n_slow_writes = 0;
-	worker.hand_over_ms = worker.now_ms +
-		HAND_OVER_TIMEOUTS * worker.options.election_timeout_ms;
 	new_event(RAFT_TRANSFER_REQUESTED)->u.peer.peer = 0;
 	if (step(NULL) == RAFT_OK)
 		ereport(LOG,
 				(errmsg("handing leadership over, because this node's disk is slow"),
 				 errdetail("The last %d writes to the log each took longer than half of store.election_timeout, the last one " UINT64_FORMAT " ms.",
-						   SLOW_WRITES, turn_write_ms())));
+						   SLOW_DISK_WRITES, turn_write_ms())));
 }
 
 /*
@@ -701,15 +701,12 @@ sleep_until_due(void)
 	uint64		due = raft_deadline(&worker.node);
 	uint64		other;
 
+	other = greeting_deadline(&worker.update, worker.options.election_timeout_ms);
 	if (worker.removed)
 		due = now + REMOVED_NAP_MS;
-	else
-	{
-		other = greeting_deadline(&worker.update, worker.options.election_timeout_ms);
-		if (other != 0)
-			due = Min(due, other);
-	}
-	if (worker.more_records)
+	else if (other != 0)
+		due = Min(due, other);
+	if (worker.more_records || writes_are_due())
 		due = now;
 	other = pending_read_deadline(store_election_timeout);
 	if (other != 0)
@@ -719,6 +716,8 @@ sleep_until_due(void)
 	if (other != 0)
 		due = Min(due, other);
 
+	inbox_doze(worker.update.state == RAFT_LEADER &&
+			   pacing_is_waiting(worker.update.term, worker.update.commit_index));
 	transport_wait(worker.transport, due > now ? (long) (due - now) : 0);
 }
 
@@ -727,7 +726,8 @@ timing(void)
 {
 	return (struct raft_options) {
 		.heartbeat_interval_ms = store_heartbeat_interval,
-		.election_timeout_ms = Max(store_election_timeout, 3 * store_heartbeat_interval)
+		.election_timeout_ms = Max(store_election_timeout, 3 * store_heartbeat_interval),
+		.leader_lease = store_leader_lease
 	};
 }
 
@@ -736,7 +736,9 @@ follow_settings(void)
 {
 	struct raft_options options = timing();
 
-	if (memcmp(&options, &worker.options, sizeof(options)) != 0)
+	if (options.heartbeat_interval_ms != worker.options.heartbeat_interval_ms ||
+		options.election_timeout_ms != worker.options.election_timeout_ms ||
+		options.leader_lease != worker.options.leader_lease)
 	{
 		worker.options = options;
 		raft_set_options(&worker.node, &options);
@@ -749,6 +751,8 @@ static void
 one_turn(void)
 {
 	ResetLatch(MyLatch);
+	inbox_doze(false);
+	worker.refused = false;
 	worker_check();
 	worker.now_ms = worker_now_ms();
 	follow_settings();
@@ -769,6 +773,7 @@ one_turn(void)
 	if (worker.update.leader != 0)
 		ask_for_reads();
 	promote_learner();
+	raise_version();
 	tend_members();
 
 	flush_turn();
@@ -811,26 +816,6 @@ restore(const RaftLogContents *contents, uint64 applied_index)
 						   violation.expected, violation.found)));
 }
 
-/*
- * Take the next number for this start, if the stored state is this server's and
- * the others have not shut it out.  Returns NULL, or why not (palloc'd).
- */
-static const char *
-begin_start(RaftState *state)
-{
-	const char *problem;
-
-	if (state->shut_out[0] != '\0')
-		return state->shut_out;
-	problem = identity_difference(&state->home);
-	if (problem != NULL)
-		return problem;
-	state->start = identity_next_start(state->start);
-	log_tables_save_start(&state->home, state->start, "");
-	starts_load();
-	return NULL;
-}
-
 static void
 open_node(void)
 {
@@ -844,7 +829,8 @@ open_node(void)
 	MemoryContextSwitchTo(oldcontext);
 	log_tables_open(contents);
 	applied_index = machine_open().index;
-	problem = begin_start(&contents->state);
+	worker.removed = recovery_was_removed(&contents->state);
+	problem = recovery_begin_start(&contents->state);
 	worker_commit();
 	if (problem != NULL)
 	{
@@ -854,6 +840,7 @@ open_node(void)
 
 	worker.origin.cluster_id = contents->state.cluster_id;
 	worker.origin.start = contents->state.start;
+	worker.origin.understands = COMMAND_VERSION;
 	worker.node_id = contents->state.node_id;
 	worker.transport = transport_create();
 	restore(contents, applied_index);

@@ -19,7 +19,6 @@
 #include "fmgr.h"
 #include "identity.h"
 #include "lifecycle.h"
-#include "log_tables.h"
 #include "machine.h"
 #include "mb/pg_wchar.h"
 #include "request.h"
@@ -49,6 +48,9 @@
 #define SHUT_OUT_HINT \
 	"Drop the extension, remove the member from its cluster, and join anew;" \
 	" or call store.restore_as_new_cluster() to go on from this state in a cluster of its own."
+
+/* What raft_state says of a member that was removed, in place of a reason. */
+#define REMOVED_MARK	"it was removed from its cluster"
 
 static struct
 {
@@ -98,6 +100,7 @@ describe_new_cluster(RaftState *next)
 	next->base_index = (detached.log.last_index / INDEX_JUMP + 2) * INDEX_JUMP;
 	next->base_term = next->term;
 	next->base_membership.next_id = self.id + 1;
+	next->base_membership.version = COMMAND_VERSION;
 	strlcpy(self.name, settings_node_name(), sizeof(self.name));
 	strlcpy(self.conninfo, settings_advertise(), sizeof(self.conninfo));
 	(void) membership_add(&next->base_membership, &self);
@@ -277,6 +280,7 @@ publish_detached(void)
 	for (uint32 i = 0; i < membership->n_members; i++)
 		status->members[i].member = membership->members[i];
 	status_publish(status);
+	status_set_version(membership->version);
 	status_set_problem(WORKER_RAFT, psprintf("this node is detached: %s", detached.reason));
 	pg_atomic_write_u64(&progress->last_index, detached.log.last_index);
 	pfree(status);
@@ -325,6 +329,22 @@ recovery_run_detached(const char *reason)
  * ------------------------------------------------------------------------
  */
 
+const char *
+recovery_begin_start(RaftState *state)
+{
+	const char *problem;
+
+	if (state->shut_out[0] != '\0' && !recovery_was_removed(state))
+		return state->shut_out;
+	problem = identity_difference(&state->home);
+	if (problem != NULL)
+		return problem;
+	state->start = identity_next_start(state->start);
+	log_tables_save_start(&state->home, state->start, state->shut_out);
+	starts_load();
+	return NULL;
+}
+
 void
 recovery_shut_out(uint64 by, Transport *transport)
 {
@@ -345,6 +365,23 @@ recovery_shut_out(uint64 by, Transport *transport)
 	worker_commit();
 	ereport(LOG, (errmsg("this node is shut out of its cluster: %s", reason)));
 	proc_exit(1);
+}
+
+void
+recovery_note_removal(void)
+{
+	RaftState  *state = palloc(sizeof(RaftState));
+
+	worker_begin("noting that this member was removed");
+	log_tables_read_state(state);
+	log_tables_save_start(&state->home, state->start, REMOVED_MARK);
+	worker_commit();
+}
+
+bool
+recovery_was_removed(const RaftState *state)
+{
+	return strcmp(state->shut_out, REMOVED_MARK) == 0;
 }
 
 /*

@@ -23,9 +23,17 @@
 
 #include "store.h"
 #include "inbox.h"
+#include "log_tables.h"
 #include "message.h"
 #include "raft/raft.h"
 #include "transport.h"
+
+/*
+ * Take the next number for this start, if the stored state is this server's and
+ * the others have not shut it out.  In a transaction, of the raft worker.
+ * Returns NULL, or why not (palloc'd).
+ */
+extern const char *recovery_begin_start(RaftState *state);
 
 /*
  * Serve as a detached node, until the extension is dropped or an operator
@@ -38,6 +46,13 @@ extern void recovery_run_detached(const char *reason) pg_attribute_noreturn();
  * anew, as a detached node.
  */
 extern void recovery_shut_out(uint64 by, Transport *transport) pg_attribute_noreturn();
+
+/*
+ * A member that was removed while it was down hears of it from the others, who
+ * need not be there at its next start: note it durably.
+ */
+extern void recovery_note_removal(void);
+extern bool recovery_was_removed(const RaftState *state);
 
 /* The core found that a member lost what it acknowledged: shut it out. */
 extern void recovery_lost_data(raft_id member);

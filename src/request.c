@@ -19,8 +19,10 @@
  */
 #include "request.h"
 
+#include "compat.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "stats.h"
 #include "status.h"
 #include "storage/latch.h"
 #include "storage/lwlock.h"
@@ -134,7 +136,7 @@ attach_area(void)
 static RequestSlot *
 my_slot(void)
 {
-	return &shared->slots[MyProc->pgprocno];
+	return &shared->slots[MyProcNumber];
 }
 
 /*
@@ -171,7 +173,7 @@ request_begin(RequestId *id)
 	(void) withdraw(slot);		/* what a terminated predecessor left */
 
 	status_read_leader(leader, &known, &id->origin);
-	id->slot = MyProc->pgprocno;
+	id->slot = MyProcNumber;
 	id->sequence = pg_atomic_fetch_add_u64(&shared->next_sequence, 1);
 
 	SpinLockAcquire(&slot->mutex);
@@ -326,12 +328,42 @@ request_raise(const Answer *answer)
 			 hint[0] ? errhint("%s", hint) : 0));
 }
 
+/* Under which name a request is counted. */
+static StatRequest
+stat_of(InboxKind kind, const char *data, Size length)
+{
+	if (kind == INBOX_READ)
+		return STAT_READ;
+	if (kind != INBOX_WRITE)
+		return STAT_MEMBERSHIP;
+	switch (command_op(data, length))
+	{
+		case COMMAND_CREATE:
+			return STAT_CREATE;
+		case COMMAND_UPDATE:
+			return STAT_UPDATE;
+		case COMMAND_PATCH:
+			return STAT_PATCH;
+		case COMMAND_DELETE:
+			return STAT_DELETE;
+		case COMMAND_TXN:
+			return STAT_TXN;
+		case COMMAND_COMPACT:
+			return STAT_COMPACT;
+		default:
+			return STAT_PUT;
+	}
+}
+
 void
 request_call(InboxKind kind, const RequestId *id,
 			 const char *data, Size length, Answer *answer)
 {
+	StatRequest stat = stat_of(kind, data, length);
+	instr_time	start;
 	TimestampTz deadline;
 
+	INSTR_TIME_SET_CURRENT(start);
 	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), store_request_timeout);
 	PG_TRY();
 	{
@@ -341,10 +373,13 @@ request_call(InboxKind kind, const RequestId *id,
 	PG_CATCH();
 	{
 		(void) withdraw(my_slot());
+		stats_count_request(stat, geterrcode(), stats_lap(&start));
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
 
+	stats_count_request(stat, answer->kind == ANSWER_REFUSED ? answer->sqlstate : 0,
+						stats_lap(&start));
 	if (answer->kind == ANSWER_REFUSED)
 		request_raise(answer);
 }

@@ -51,12 +51,15 @@ typedef struct AdmitRequest
 {
 	char		name[STORE_NAME_SIZE];
 	char		conninfo[STORE_CONNINFO_SIZE];
+	uint8		understands;	/* version of commands; see versions.h */
 } AdmitRequest;
 
 /* INBOX_REMOVE, INBOX_TRANSFER: which member; TRANSFER: empty for any. */
 typedef struct MemberRequest
 {
 	uint64		since_ms;		/* when it was first asked, by worker_now_ms() */
+	uint64		learner;		/* REMOVE: not 0: not by name, but this one, if
+								 * it is a learner still */
 	char		name[STORE_NAME_SIZE];
 } MemberRequest;
 

@@ -120,7 +120,7 @@ retention_propose(uint64 now_ms, uint64 term)
 	uint64		wanted = pg_atomic_read_u64(&progress->wanted_floor);
 	bool		again = (wanted == proposed && term == proposed_term);
 	Command		command = {
-		.version = COMMAND_VERSION,
+		.version = status_version(),
 		.op = COMMAND_COMPACT,
 		.key = {.api_group = "", .version = "", .kind = "", .name = ""}
 	};
@@ -128,6 +128,7 @@ retention_propose(uint64 now_ms, uint64 term)
 	StringInfoData encoded;
 
 	if (wanted <= pg_atomic_read_u64(&progress->floor) ||
+		command.version < command_needs(&command) ||
 		now_ms - proposed_ms < (uint64) (again ? REPEAT_MS : BUSY_MS))
 		return;
 	proposed_ms = now_ms;

@@ -119,7 +119,7 @@ typedef struct RulesVersion
 	bool		ownership;		/* managedFields are kept up */
 } RulesVersion;
 
-static const RulesVersion rules_versions[COMMAND_VERSION + 1] =
+static const RulesVersion rules_versions[] =
 {
 	[1] = {.expiry = false},
 	[2] = {.expiry = true},

@@ -9,12 +9,15 @@
  */
 #include "status.h"
 
+#include "compat.h"
 #include "miscadmin.h"
+#include "storage/condition_variable.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lwlock.h"
 #include "storage/proc.h"
 #include "storage/shmem.h"
+#include "utils/wait_event.h"
 
 #define STATUS_TRANCHE "store"
 
@@ -24,6 +27,8 @@ typedef struct StatusShared
 
 	/* procno + 1 of each worker; 0: not there */
 	pg_atomic_uint32 workers[N_WORKERS];
+
+	ConditionVariable version_known;
 
 	LWLock	   *lock;			/* protects node */
 	NodeStatus	node;
@@ -59,6 +64,8 @@ status_shmem_init(void)
 	memset(shared, 0, sizeof(StatusShared));
 	pg_atomic_init_u64(&progress->last_index, 0);
 	pg_atomic_init_u64(&progress->commit_index, 0);
+	pg_atomic_init_u64(&progress->lease_until_ms, 0);
+	pg_atomic_init_u64(&progress->lease_index, 0);
 	pg_atomic_init_u64(&progress->applied_index, 0);
 	pg_atomic_init_u64(&progress->applied_term, 0);
 	pg_atomic_init_u64(&progress->last_event, 0);
@@ -68,6 +75,8 @@ status_shmem_init(void)
 	pg_atomic_init_u64(&progress->apply_lives, 0);
 	pg_atomic_init_u64(&progress->notified_index, 0);
 	pg_atomic_init_u64(&progress->epoch, 0);
+	pg_atomic_init_u32(&progress->version, 0);
+	ConditionVariableInit(&shared->version_known);
 	for (int i = 0; i < N_WORKERS; i++)
 		pg_atomic_init_u32(&shared->workers[i], 0);
 	shared->lock = &(GetNamedLWLockTranche(STATUS_TRANCHE))->lock;
@@ -76,6 +85,7 @@ status_shmem_init(void)
 void
 status_reset_progress(void)
 {
+	pg_atomic_write_u64(&progress->lease_until_ms, 0);
 	pg_atomic_write_u64(&progress->last_index, 0);
 	pg_atomic_write_u64(&progress->commit_index, 0);
 	pg_atomic_write_u64(&progress->applied_index, 0);
@@ -85,6 +95,7 @@ status_reset_progress(void)
 	pg_atomic_write_u64(&progress->history_gone, 0);
 	pg_atomic_write_u64(&progress->wanted_floor, 0);
 	pg_atomic_write_u64(&progress->notified_index, 0);
+	pg_atomic_write_u32(&progress->version, 0);
 }
 
 static void
@@ -99,7 +110,7 @@ status_register(WorkerKind kind)
 	uint32		nobody = 0;
 
 	if (!pg_atomic_compare_exchange_u32(&shared->workers[kind], &nobody,
-										MyProc->pgprocno + 1))
+										MyProcNumber + 1))
 		return false;
 	my_kind = kind;
 	before_shmem_exit(unregister, (Datum) 0);
@@ -133,6 +144,35 @@ status_worker_pid(WorkerKind kind)
 }
 
 void
+status_publish_lease(uint64 until_ms, uint64 index)
+{
+	bool		same_until = pg_atomic_read_u64(&progress->lease_until_ms) == until_ms;
+	bool		same_index = pg_atomic_read_u64(&progress->lease_index) == index;
+
+	/* Whoever has just taken the lease that ends needs its index. */
+	if (until_ms == 0)
+		same_index = true;
+	if (same_until && same_index)
+		return;
+	if (!same_index)
+		pg_atomic_write_u64(&progress->lease_index, index);
+	pg_write_barrier();
+	if (!same_until)
+		pg_atomic_write_u64(&progress->lease_until_ms, until_ms);
+	pg_memory_barrier();
+}
+
+uint64
+status_read_lease(uint64 *index)
+{
+	uint64		until_ms = pg_atomic_read_u64(&progress->lease_until_ms);
+
+	pg_read_barrier();
+	*index = pg_atomic_read_u64(&progress->lease_index);
+	return until_ms;
+}
+
+void
 status_publish(const NodeStatus *node)
 {
 	NodeStatus *to = &shared->node;
@@ -159,6 +199,7 @@ status_publish(const NodeStatus *node)
 void
 status_set_stopped(void)
 {
+	status_publish_lease(0, 0);
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	shared->node.running = false;
 	shared->node.removed = false;
@@ -222,6 +263,41 @@ status_read(NodeStatus *node)
 	memcpy(node, from, offsetof(NodeStatus, members) +
 		   from->n_members * sizeof(MemberStatus));
 	LWLockRelease(shared->lock);
+}
+
+uint8
+status_version(void)
+{
+	return pg_atomic_read_u32(&progress->version);
+}
+
+void
+status_set_version(uint8 version)
+{
+	bool		known = status_version() != 0;
+
+	pg_atomic_write_u32(&progress->version, version);
+	if (!known)
+		ConditionVariableBroadcast(&shared->version_known);
+}
+
+uint8
+status_await_version(long timeout_ms)
+{
+	TimestampTz deadline;
+
+	if (status_version() != 0)
+		return status_version();
+	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+	ConditionVariablePrepareToSleep(&shared->version_known);
+	while (status_version() == 0 && timeout_ms > 0)
+	{
+		(void) ConditionVariableTimedSleep(&shared->version_known, timeout_ms,
+										   PG_WAIT_EXTENSION);
+		timeout_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+	}
+	ConditionVariableCancelSleep();
+	return status_version();
 }
 
 bool

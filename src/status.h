@@ -34,7 +34,14 @@ typedef struct MemberStatus
 {
 	Member		member;
 	uint64		match_index;	/* leader only, else 0 */
+	uint64		next_index;		/* leader only, else 0 */
+	int64		lag_bytes;		/* leader only; -1: not known */
+	int64		round_trip_us;	/* of our link to it; -1: not known */
+	uint64		sent_messages;
+	uint64		sent_bytes;
+	uint64		dropped_messages;
 	bool		copying;		/* leader only: it fetches a copy */
+	uint8		understands;	/* version of commands; 0: not heard yet */
 	TimestampTz last_contact;	/* leader only; 0: none */
 	bool		connected;		/* our link to it */
 	uint64		queued_bytes;
@@ -71,6 +78,14 @@ typedef struct SharedProgress
 	pg_atomic_uint64 last_index;
 	pg_atomic_uint64 commit_index;
 
+	/*
+	 * The leader's lease, by worker_now_ms(), and the commit index that covers
+	 * every write acknowledged before it ends; raft worker.  See
+	 * status_read_lease().
+	 */
+	pg_atomic_uint64 lease_until_ms;	/* 0: none */
+	pg_atomic_uint64 lease_index;
+
 	/* what the state machine has made of it; apply worker */
 	pg_atomic_uint64 applied_index;
 	pg_atomic_uint64 applied_term;	/* of that entry */
@@ -90,6 +105,12 @@ typedef struct SharedProgress
 	 * and answering leaves writes unanswered that are not lost.
 	 */
 	pg_atomic_uint64 apply_lives;
+
+	/*
+	 * The version of commands that the cluster uses, as the committed membership
+	 * says; 0 until this node knows; raft worker.  See status_version().
+	 */
+	pg_atomic_uint32 version;
 
 	/* how far events were published; notify worker */
 	pg_atomic_uint64 notified_index;
@@ -122,6 +143,42 @@ extern void status_wake(WorkerKind kind);
 /* Its process id, or 0. */
 extern int	status_worker_pid(WorkerKind kind);
 
+/*
+ * The leader's lease (raft/lease.c): as long as it lasts, this node's backends
+ * read linearizably without asking the raft worker, even while that hangs.
+ *
+ * The raft worker publishes after every step, before any message of that step
+ * leaves.  A backend takes both numbers, and then looks at the clock:
+ *
+ *		raft worker					backend
+ *		step						load until
+ *		store index					read barrier
+ *		write barrier				load index
+ *		store until					look at the clock
+ *		full barrier
+ *		send messages
+ *
+ * Let x be the time of "load until", which is after the read was requested.  If
+ * the clock afterwards is still before until, it was at x.
+ *
+ * - The lease had not been revoked at x; so this node had sent nothing that
+ *	 helps somebody else to an office, and by the lease nobody had one.
+ *	 Everything acknowledged before x was thus committed by this leader, or by
+ *	 earlier ones, which is covered by every index that comes with a lease.
+ *
+ * - Nobody acknowledges what this leader commits before it says so: to other
+ *	 members in a message, to its own apply worker by commit_index.  Both come
+ *	 after the full barrier, so the acknowledgement, the request that followed
+ *	 it, and "load index" come after "store index".  If a backend sees an until
+ *	 at all, the pair of the other two barriers lets it see the index that goes
+ *	 with it or a later one, and indexes only grow.
+ *
+ * lease_index is what the core calls committed.  It may be ahead of
+ * commit_index, which also waits for this node's own disk.
+ */
+extern void status_publish_lease(uint64 until_ms, uint64 index);
+extern uint64 status_read_lease(uint64 *index);
+
 /* The raft worker publishes; the rest is left alone. */
 extern void status_publish(const NodeStatus *node);
 extern void status_set_stopped(void);
@@ -135,6 +192,14 @@ extern void status_set_problem(WorkerKind kind, const char *problem);
  * queue, too.
  */
 extern void status_set_queue_problem(const char *problem);
+
+/*
+ * The version of commands in which this node may propose, 0 if it does not
+ * know yet.  status_await_version() sleeps until it does, at most timeout_ms.
+ */
+extern uint8 status_version(void);
+extern uint8 status_await_version(long timeout_ms);
+extern void status_set_version(uint8 version);
 
 /* A copy; n_members entries of members are filled. */
 extern void status_read(NodeStatus *node);

@@ -34,6 +34,7 @@
 #include "request.h"
 #include "snapshot.h"
 #include "starts.h"
+#include "stats.h"
 #include "status.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
@@ -56,12 +57,14 @@ request_shmem(void)
 
 	RequestAddinShmemSpace(status_shmem_size());
 	RequestAddinShmemSpace(starts_shmem_size());
+	RequestAddinShmemSpace(stats_shmem_size());
 	RequestAddinShmemSpace(inbox_shmem_size());
 	RequestAddinShmemSpace(request_shmem_size());
 	RequestAddinShmemSpace(watchers_shmem_size());
 	RequestAddinShmemSpace(listeners_shmem_size());
 	RequestAddinShmemSpace(snapshot_shmem_size());
 	status_request_locks();
+	stats_request_locks();
 	snapshot_request_locks();
 }
 
@@ -74,6 +77,7 @@ startup_shmem(void)
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	status_shmem_init();
 	starts_shmem_init();
+	stats_shmem_init();
 	inbox_shmem_init();
 	request_shmem_init();
 	watchers_shmem_init();

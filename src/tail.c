@@ -123,3 +123,25 @@ tail_last(void)
 {
 	return tail.last;
 }
+
+bool
+tail_bytes_after(uint64 index, uint64 *bytes)
+{
+	*bytes = 0;
+	if (index >= tail.last)
+		return true;
+	if (index + 1 < tail.first)
+		return false;
+
+	/* Whichever half is shorter: the tail may hold a hundred thousand entries. */
+	if (tail.last - index < index + 1 - tail.first)
+	{
+		for (uint64 i = index + 1; i <= tail.last; i++)
+			*bytes += entry_at(i)->length;
+		return true;
+	}
+	*bytes = tail.bytes;
+	for (uint64 i = tail.first; i <= index; i++)
+		*bytes -= entry_at(i)->length;
+	return true;
+}

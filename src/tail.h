@@ -36,4 +36,10 @@ extern const LogEntry *tail_get(uint64 index);
 
 extern uint64 tail_last(void);
 
+/*
+ * Bytes of the entries after an index; false if some of them are not (any
+ * more) in the tail.
+ */
+extern bool tail_bytes_after(uint64 index, uint64 *bytes);
+
 #endif							/* STORE_TAIL_H */

@@ -16,6 +16,9 @@
  * They would starve exactly under load.  So when there is nothing but the
  * latch, we look once more without it, without sleeping.
  *
+ * A link on trial is one more, with a message of its own to say.  It is judged
+ * by how that fares, and goes away when it has passed.
+ *
  * The connections of a process that ends are closed in order by a callback at
  * its exit, so that the peers do not find them broken.  There is one transport
  * in a process.
@@ -40,11 +43,20 @@
 #define N_OWN_EVENTS		2
 #define LATCH_POSITION		0
 
+typedef struct Trial
+{
+	Link	   *link;			/* also in the transport's links */
+	bool		asked;			/* the message is on its way */
+	Size		length;
+	char		data[FLEXIBLE_ARRAY_MEMBER];
+} Trial;
+
 struct Transport
 {
 	MemoryContext context;
 	MemoryContextCallback reset_callback;
-	List	   *links;			/* of Link */
+	List	   *links;			/* of Link, those on trial included */
+	List	   *trials;			/* of Trial; at most one for each member */
 
 	WaitEventSet *wait_set;		/* NULL: to be built */
 	int			n_events;		/* its size, and that of the next two */
@@ -120,6 +132,19 @@ transport_destroy(Transport *transport)
 	MemoryContextDelete(transport->context);
 }
 
+static bool
+is_on_trial(Transport *transport, const Link *link)
+{
+	ListCell   *lc;
+
+	foreach(lc, transport->trials)
+	{
+		if (((Trial *) lfirst(lc))->link == link)
+			return true;
+	}
+	return false;
+}
+
 static Link *
 find_link(Transport *transport, uint64 id)
 {
@@ -129,40 +154,150 @@ find_link(Transport *transport, uint64 id)
 	{
 		Link	   *link = (Link *) lfirst(lc);
 
-		if (link_peer_id(link) == id)
+		if (link_peer_id(link) == id && !is_on_trial(transport, link))
 			return link;
 	}
 	return NULL;
+}
+
+static Trial *
+find_trial(Transport *transport, uint64 id)
+{
+	ListCell   *lc;
+
+	foreach(lc, transport->trials)
+	{
+		Trial	   *trial = (Trial *) lfirst(lc);
+
+		if (link_peer_id(trial->link) == id)
+			return trial;
+	}
+	return NULL;
+}
+
+static Link *
+add_link(Transport *transport, uint64 id, const char *conninfo)
+{
+	Link	   *link = link_create(transport->context, id, conninfo);
+	MemoryContext caller = MemoryContextSwitchTo(transport->context);
+
+	transport->links = lappend(transport->links, link);
+	MemoryContextSwitchTo(caller);
+	return link;
+}
+
+static void
+remove_link(Transport *transport, Link *link)
+{
+	forget_wait_set(transport);
+	transport->links = list_delete_ptr(transport->links, link);
+	link_destroy(link);
+}
+
+static void
+end_trial(Transport *transport, Trial *trial)
+{
+	transport->trials = list_delete_ptr(transport->trials, trial);
+	remove_link(transport, trial->link);
+	pfree(trial);
 }
 
 void
 transport_set_peer(Transport *transport, uint64 id, const char *conninfo)
 {
 	Link	   *link = find_link(transport, id);
-	MemoryContext caller;
 
 	if (link != NULL)
-	{
 		link_move(link, conninfo);
-		return;
-	}
-
-	link = link_create(transport->context, id, conninfo);
-	caller = MemoryContextSwitchTo(transport->context);
-	transport->links = lappend(transport->links, link);
-	MemoryContextSwitchTo(caller);
+	else
+		(void) add_link(transport, id, conninfo);
 }
 
 void
 transport_remove_peer(Transport *transport, uint64 id)
 {
 	Link	   *link = find_link(transport, id);
+	Trial	   *trial = find_trial(transport, id);
 
-	if (link == NULL)
-		return;
-	forget_wait_set(transport);
-	transport->links = list_delete_ptr(transport->links, link);
-	link_destroy(link);
+	if (trial != NULL)
+		end_trial(transport, trial);
+	if (link != NULL)
+		remove_link(transport, link);
+}
+
+const char *
+transport_address(Transport *transport, uint64 id)
+{
+	Link	   *link = find_link(transport, id);
+
+	return (link != NULL) ? link_address(link) : NULL;
+}
+
+void
+transport_try_peer(Transport *transport, uint64 id, const char *conninfo,
+				   const char *data, Size length)
+{
+	Trial	   *trial = find_trial(transport, id);
+
+	if (trial != NULL && strcmp(link_address(trial->link), conninfo) != 0)
+	{
+		end_trial(transport, trial);
+		trial = NULL;
+	}
+	if (trial == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(transport->context);
+
+		trial = palloc(offsetof(Trial, data) + length);
+		trial->asked = false;
+		trial->length = length;
+		memcpy(trial->data, data, length);
+		trial->link = add_link(transport, id, conninfo);
+		transport->trials = lappend(transport->trials, trial);
+		MemoryContextSwitchTo(caller);
+	}
+	(void) link_room(trial->link);	/* asks for a connection */
+}
+
+/*
+ * Say what is to be said, once in each connection.  Who refuses it is somebody
+ * else, or not ready; a connection to him is of no use.
+ */
+static bool
+has_passed(Trial *trial)
+{
+	LinkStatus	status;
+
+	link_status(trial->link, &status);
+	if (!status.connected)
+		trial->asked = false;
+	else if (!trial->asked)
+		trial->asked = link_send(trial->link, trial->data, trial->length);
+	else if (status.queued_bytes == 0 && status.last_error[0] == '\0')
+		return true;
+	else if (status.last_error[0] != '\0')
+		link_close(trial->link);
+	return false;
+}
+
+uint64
+transport_next_passed(Transport *transport)
+{
+	ListCell   *lc;
+
+	foreach(lc, transport->trials)
+	{
+		Trial	   *trial = (Trial *) lfirst(lc);
+		uint64		id = link_peer_id(trial->link);
+
+		if (has_passed(trial))
+		{
+			transport_set_peer(transport, id, link_address(trial->link));
+			end_trial(transport, trial);
+			return id;
+		}
+	}
+	return 0;
 }
 
 uint64
@@ -352,7 +487,7 @@ transport_next_link_down(Transport *transport)
 	{
 		Link	   *link = (Link *) lfirst(lc);
 
-		if (link_went_down(link))
+		if (link_went_down(link) && !is_on_trial(transport, link))
 			return link_peer_id(link);
 	}
 	return 0;
@@ -367,7 +502,7 @@ transport_shut_out_by(Transport *transport)
 	{
 		Link	   *link = (Link *) lfirst(lc);
 
-		if (link_is_shut_out(link))
+		if (link_is_shut_out(link) && !is_on_trial(transport, link))
 			return link_peer_id(link);
 	}
 	return 0;
@@ -379,6 +514,7 @@ transport_status(Transport *transport, uint64 id, LinkStatus *status)
 	Link	   *link = find_link(transport, id);
 
 	memset(status, 0, sizeof(*status));
+	status->round_trip_us = -1;
 	if (link != NULL)
 		link_status(link, status);
 }

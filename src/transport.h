@@ -30,6 +30,7 @@ typedef struct LinkStatus
 	uint64		sent_messages;
 	uint64		sent_bytes;
 	uint64		dropped_messages;
+	int64		round_trip_us;	/* of the newest message timed; -1: none yet */
 	Size		queued_bytes;	/* handed over, not yet acknowledged by the peer */
 	char		last_error[256];	/* empty when there is none */
 } LinkStatus;
@@ -49,6 +50,20 @@ extern void transport_destroy(Transport *transport);
  */
 extern void transport_set_peer(Transport *transport, uint64 id, const char *conninfo);
 extern void transport_remove_peer(Transport *transport, uint64 id);
+
+/* Where the member's link goes, or NULL if there is none. */
+extern const char *transport_address(Transport *transport, uint64 id);
+
+/*
+ * Find out whether a member is reached at another address: connect to it there,
+ * beside its link, and send this message.  If that is accepted the link is
+ * moved, and the member is returned once by transport_next_passed() (0: none).
+ * A trial connects when it is asked for, and not again before it is asked for
+ * again; one with another address takes the place of the one before.
+ */
+extern void transport_try_peer(Transport *transport, uint64 id, const char *conninfo,
+							   const char *data, Size length);
+extern uint64 transport_next_passed(Transport *transport);
 
 /* The peer after "id" in ascending order of ids (0: the first), or 0. */
 extern uint64 transport_next_peer(Transport *transport, uint64 id);

@@ -16,6 +16,7 @@
 #include "outbox.h"
 #include "pending.h"
 #include "roster.h"
+#include "stats.h"
 #include "tail.h"
 #include "utils/memutils.h"
 #include "worker.h"
@@ -34,7 +35,8 @@ static struct
 	/* as the last update had them */
 	uint64		term;
 	uint64		vote;
-	bool		leader;
+	enum raft_state state;
+	uint64		leader_id;		/* 0: nobody known */
 
 	/* messages that wait for the flush */
 	uint32		n_deferred;
@@ -80,6 +82,7 @@ append(const struct raft_update *update, const LogEntry *entries)
 		if (update->append != RAFT_APPEND_RECEIVED)
 			entry.term = update->append_term;
 		tail_append(&entry);
+		stats_add(STAT_LOG_BYTES, entry.length);
 		if (entry.kind == ENTRY_MEMBERSHIP)
 			roster_append(entry.index, entry.data, entry.length);
 	}
@@ -97,14 +100,34 @@ defer(const struct raft_message *message)
 	turn.deferred[turn.n_deferred++] = *message;
 }
 
+/*
+ * An election is won in the very step in which it begins if there is nobody
+ * else to ask.
+ */
+static void
+count_elections(const struct raft_update *update)
+{
+	bool		new_term = (update->term != turn.term);
+
+	if (update->state == RAFT_CANDIDATE && (new_term || turn.state != RAFT_CANDIDATE))
+		stats_add(STAT_ELECTIONS, 1);
+	else if (update->state == RAFT_LEADER && turn.state != RAFT_LEADER &&
+			 turn.state != RAFT_CANDIDATE)
+		stats_add(STAT_ELECTIONS, 1);
+	if (update->leader != 0 && (new_term || turn.leader_id == 0))
+		stats_add(STAT_LEADERS, 1);
+}
+
 void
 turn_absorb(const struct raft_update *update, const LogEntry *entries)
 {
+	count_elections(update);
 	if (update->save_vote)
 		turn.save_vote = true;
 	turn.term = update->term;
 	turn.vote = update->vote;
-	turn.leader = (update->state == RAFT_LEADER);
+	turn.state = update->state;
+	turn.leader_id = update->leader;
 	turn.commit = update->commit_index;
 
 	if (update->truncate_from != 0)
@@ -152,17 +175,27 @@ write_tail(void)
 static void
 make_durable(void)
 {
-	uint64		began_ms = worker_now_ms();
+	uint64		written = turn.written;
+	uint64		append_time;
+	uint64		flush_time;
+	instr_time	start;
 
+	INSTR_TIME_SET_CURRENT(start);
 	worker_begin("writing the log");
 	if (turn.truncate_from != 0)
 		log_tables_truncate(turn.truncate_from);
 	if (turn.save_vote)
 		log_tables_save_vote(turn.term, turn.vote);
 	write_tail();
+	append_time = stats_lap(&start);
 	worker_commit();
+	flush_time = stats_lap(&start);
 
-	turn.write_ms = worker_now_ms() - began_ms;
+	stats_add(STAT_LOG_WRITES, 1);
+	stats_add(STAT_LOG_ENTRIES, turn.written - written);
+	stats_add(STAT_LOG_APPEND_TIME, append_time);
+	stats_add(STAT_LOG_FLUSH_TIME, flush_time);
+	turn.write_ms = (append_time + flush_time) / 1000;
 	turn.truncate_from = 0;
 	turn.save_vote = false;
 }
@@ -172,7 +205,7 @@ turn_flush(const struct raft *node, raft_index *index, raft_term *term)
 {
 	bool		wrote = (turn.written < tail_last());
 
-	outbox_pump(node, turn.term, turn.leader);
+	outbox_pump(node, turn.term, turn.state == RAFT_LEADER);
 
 	if (wrote || turn.save_vote || turn.truncate_from != 0)
 		make_durable();
@@ -182,7 +215,7 @@ turn_flush(const struct raft *node, raft_index *index, raft_term *term)
 		for (uint32 i = 0; i < turn.n_deferred; i++)
 			outbox_add(&turn.deferred[i]);
 		turn.n_deferred = 0;
-		outbox_pump(node, turn.term, turn.leader);
+		outbox_pump(node, turn.term, turn.state == RAFT_LEADER);
 	}
 
 	if (!wrote)

@@ -17,6 +17,7 @@
  */
 #include "watchers.h"
 
+#include "compat.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "port/atomics.h"
@@ -78,7 +79,7 @@ watchers_shmem_init(void)
 static WatcherSlot *
 my_slot(void)
 {
-	return &shared->slots[MyProc->pgprocno];
+	return &shared->slots[MyProcNumber];
 }
 
 static void
@@ -201,4 +202,10 @@ watchers_wake_all(void)
 		if (pg_atomic_read_u64(&shared->slots[i].kinds) != 0)
 			SetLatch(&ProcGlobal->allProcs[i].procLatch);
 	}
+}
+
+uint32
+watchers_count(void)
+{
+	return pg_atomic_read_u32(&shared->n_watchers);
 }

@@ -50,6 +50,9 @@ extern bool watchers_sleep(uint64 *index, TimestampTz deadline);
 extern void watchers_mark_all(const WatchSet *changes, uint64 before, uint64 index);
 extern void watchers_wake_marked(uint64 index);
 
+/* How many sleep, or are about to. */
+extern uint32 watchers_count(void);
+
 /* Wake all of them, to see that the tables have begun a new life. */
 extern void watchers_wake_all(void);
 

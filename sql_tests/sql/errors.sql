@@ -188,6 +188,8 @@ SET store.max_object_size = '1kB';
 SELECT store.put(pg_temp.thing('over', to_jsonb(repeat('x', 2000))));
 RESET store.max_object_size;
 -- settings that make no sense
+\set VERBOSITY sqlstate
 SET store.request_timeout = 0;
+\set VERBOSITY default
 SET store.no_such_setting = 1;
 SET store.database = 'other';

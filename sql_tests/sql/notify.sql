@@ -25,7 +25,7 @@ SELECT type, name, object->'data' AS data,
 	resource_version > lag(resource_version) OVER (ORDER BY resource_version) AS grows
 FROM store.events WHERE namespace = 'notify' ORDER BY resource_version;
 
--- The channels: anyone who may connect may listen, in this database.
+-- The channels, for whoever may read the events (roles.sql), in this database.
 LISTEN store;
 LISTEN "store.Secret";
 SELECT pg_listening_channels() ORDER BY 1;

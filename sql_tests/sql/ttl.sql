@@ -8,18 +8,28 @@ LANGUAGE sql IMMUTABLE AS $$
 							  jsonb_build_object('name', name, 'namespace', 'ttl')) || more
 $$;
 
--- Wait until a resource is gone.
-CREATE FUNCTION pg_temp.gone(name text) RETURNS boolean
+-- Wait until a query says true, or as long as all of these may wait together.
+CREATE TEMP TABLE patience AS SELECT clock_timestamp() + interval '2 min' AS until;
+
+CREATE FUNCTION pg_temp.comes_true(query text) RETURNS boolean
 LANGUAGE plpgsql AS $$
+DECLARE
+	answer boolean;
 BEGIN
-	FOR i IN 1 .. 3000 LOOP
-		IF store.get('ConfigMap', name, 'ttl') IS NULL THEN
-			RETURN true;
-		END IF;
+	LOOP
+		EXECUTE query INTO answer;
+		EXIT WHEN answer OR clock_timestamp() > (SELECT until FROM patience);
 		PERFORM pg_sleep(0.02);
 	END LOOP;
-	RETURN false;
+	RETURN answer;
 END
+$$;
+
+-- Wait until a resource is gone.
+CREATE FUNCTION pg_temp.gone(name text) RETURNS boolean
+LANGUAGE sql AS $$
+	SELECT pg_temp.comes_true(
+		format($q$SELECT store.get('ConfigMap', %L, 'ttl') IS NULL$q$, name))
 $$;
 
 -- When a resource expires, after its event's time.
@@ -102,15 +112,8 @@ SELECT store.get('ConfigMap', 'again', 'ttl') IS NOT NULL AS still_there;
 
 SELECT op FROM store.create(pg_temp.thing('held', '{"metadata": {"name": "held", "namespace": "ttl",
 	"finalizers": ["x/y"]}}'), ttl => '100 ms');
-DO $$
-BEGIN
-	FOR i IN 1 .. 3000 LOOP
-		EXIT WHEN store.get('ConfigMap', 'held', 'ttl')
-			#> '{metadata,deletionTimestamp}' IS NOT NULL;
-		PERFORM pg_sleep(0.02);
-	END LOOP;
-END
-$$;
+SELECT pg_temp.comes_true($$SELECT store.get('ConfigMap', 'held', 'ttl')
+	#> '{metadata,deletionTimestamp}' IS NOT NULL$$) AS terminating;
 SELECT expires_at IS NULL AS expires_no_more
 FROM store.resources WHERE namespace = 'ttl' AND name = 'held';
 SELECT op FROM store.put(pg_temp.thing('held', '{"metadata": {"name": "held", "namespace": "ttl",
@@ -136,14 +139,7 @@ SELECT count(*) FROM store.resources WHERE namespace = 'ttl' AND name = 'bad';
 -- many at once
 SELECT count(store.put(pg_temp.thing('many-' || i), ttl => '500 ms'))
 FROM generate_series(1, 1500) i;
-DO $$
-BEGIN
-	FOR i IN 1 .. 3000 LOOP
-		EXIT WHEN NOT EXISTS (SELECT FROM store.list('ConfigMap', 'ttl') l
-			WHERE l #>> '{metadata,name}' LIKE 'many-%');
-		PERFORM pg_sleep(0.02);
-	END LOOP;
-END
-$$;
+SELECT pg_temp.comes_true($$SELECT NOT EXISTS (SELECT FROM store.list('ConfigMap', 'ttl') l
+	WHERE l #>> '{metadata,name}' LIKE 'many-%')$$) AS gone;
 SELECT type, count(*) FROM store.events
 WHERE namespace = 'ttl' AND name LIKE 'many-%' GROUP BY type ORDER BY type;

@@ -72,7 +72,8 @@ sub is_untouched
 #
 # A node on its own.
 #
-my $node = StoreCluster->server('alone', allows_streaming => 1);
+my $node = StoreCluster->server('alone', allows_streaming => 1,
+	conf => "max_prepared_transactions = 2\n");
 
 $node->safe_psql('postgres', 'CREATE DATABASE other');
 is_refused($node, 'other', 'CREATE EXTENSION store',
@@ -111,6 +112,14 @@ $node->safe_psql('postgres', 'CREATE EXTENSION store');
 is( $node->safe_psql('postgres',
 		put('a')),
 	'Created', 'a new store is empty');
+
+# Dropped behind the workers' backs: the session that ends it did not begin it.
+$node->safe_psql('postgres', q{BEGIN; DROP EXTENSION store; PREPARE TRANSACTION 'drop'});
+$node->safe_psql('postgres', q{COMMIT PREPARED 'drop'});
+is_untouched($node, 'postgres', 'after a DROP EXTENSION in two phases');
+$node->safe_psql('postgres', 'CREATE EXTENSION store');
+is( $node->safe_psql('postgres', put('a')),
+	'Created', 'a store that is created after that is as new as any');
 
 #
 # Stop, start, crash of one worker.

@@ -104,7 +104,8 @@ is($one->safe_psql('postgres', 'SELECT count(*) FROM store.members'), '1',
 $one->safe_psql('postgres', 'SELECT node_id FROM store.raft_admit(' . join(', ',
 	"'node2'",
 	StoreCluster::quote($two->safe_psql('postgres', 'SELECT conninfo FROM store.members')),
-	StoreCluster::quote($two->safe_psql('postgres', 'SELECT cluster_id FROM store.status'))) . ')');
+	StoreCluster::quote($two->safe_psql('postgres', 'SELECT cluster_id FROM store.status')),
+	'(SELECT protocol FROM store.status)') . ')');
 is_refused($one, q{SELECT store.promote('node2')},
 	'55000', qr/"node2" (?:cannot be reached|has not caught up)/, 'who never came is not promoted');
 is_refused($one, q{SELECT store.transfer_leadership('node2')},
@@ -122,7 +123,8 @@ $one->safe_psql('postgres', 'SELECT node_id FROM store.raft_admit(' . join(', ',
 	"'ghost'",
 	StoreCluster::quote('dbname=postgres ' . $cluster->address($stranger)),
 	StoreCluster::quote($stranger->safe_psql('postgres',
-		'SELECT cluster_id FROM store.status'))) . ')')
+		'SELECT cluster_id FROM store.status')),
+	'(SELECT protocol FROM store.status)') . ')')
   if $cluster->wait_for_leader == $one
   || $one->safe_psql('postgres', q{SELECT store.transfer_leadership('node1')});
 $two->safe_psql('postgres', q{SELECT store.remove_member('ghost')});
@@ -195,6 +197,46 @@ for my $node ($cluster->nodes)
 			q{SELECT conninfo ~ 'connect_timeout=4' FROM store.members WHERE name = '}
 			  . $leader->name . q{'}),
 		'a new store.advertise of the leader reaches ' . $node->name);
+}
+$cluster->wait_all_writable;
+
+# An address that leads nowhere, or to another member, is announced in vain:
+# nobody gives up the one that works.
+for my $case ([ 'the leader', $leader ], [ 'a follower', $cluster->others($leader) ])
+{
+	my ($who, $node, $other) = @$case;
+	my $before = $leader->safe_psql('postgres',
+		'SELECT conninfo FROM store.members WHERE name = ' . StoreCluster::quote($node->name));
+
+	$other //= ($cluster->others($leader))[0];
+	for my $bad ('host=127.0.0.1 dbname=postgres port=1', $cluster->address($other))
+	{
+		$node->append_conf('postgresql.conf', "store.advertise = '$bad'\n");
+		$node->reload;
+		ok( $node->poll_query_until('postgres',
+				"SELECT problem ~ 'do not reach this node at \"$bad' FROM store.status"),
+			"an address of $who that does not work is a problem: $bad");
+		for my $there ($cluster->nodes)
+		{
+			is( $there->safe_psql('postgres', 'SELECT conninfo FROM store.members WHERE name = '
+					  . StoreCluster::quote($node->name)),
+				$before, 'nothing was changed on ' . $there->name);
+			$there->safe_psql('postgres', put('a', 4));
+		}
+		is($cluster->wait_for_leader->name, $leader->name, 'and the leader stays');
+	}
+	$node->append_conf('postgresql.conf',
+		"store.advertise = '" . $cluster->address($node) . " connect_timeout=5'\n");
+	$node->reload;
+	for my $there ($cluster->nodes)
+	{
+		ok( $there->poll_query_until('postgres',
+				q{SELECT conninfo ~ 'connect_timeout=5' FROM store.members WHERE name = }
+				  . StoreCluster::quote($node->name)),
+			"a good address of $who is known to " . $there->name);
+	}
+	ok($node->poll_query_until('postgres', 'SELECT problem IS NULL FROM store.status'),
+		'the problem is gone');
 }
 $cluster->wait_all_writable;
 

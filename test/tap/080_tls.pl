@@ -87,9 +87,7 @@ sub make_node
 		CREATE EXTENSION store;
 		CREATE ROLE store_peer LOGIN;
 		CREATE ROLE store_password LOGIN PASSWORD 'right' IN ROLE store_peer;
-		GRANT USAGE ON SCHEMA store TO store_peer;
-		GRANT EXECUTE ON FUNCTION store.raft_receive(bytea), store.raft_identity(),
-			store.raft_admit(text, text, text) TO store_peer});
+		SELECT store.grant_peer('store_peer')});
 	return $node;
 }
 
@@ -127,7 +125,7 @@ is( $one->safe_psql('postgres', q{
 		SELECT count(*) FROM pg_proc p
 		WHERE pronamespace = 'store'::regnamespace
 			AND has_function_privilege('store_peer', p.oid, 'EXECUTE')}),
-	'3', 'nor call anything but what members call');
+	'6', 'nor call anything but what members call');
 
 sub is_refused
 {

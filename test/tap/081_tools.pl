@@ -38,7 +38,10 @@ sub detached
 		q{SELECT state = 'detached' AND problem ~ 'detached' FROM store.status});
 }
 
-my $node = StoreCluster->server('node', allows_streaming => 1);
+# With STORE_UPGRADE_FROM, the bin folder's parent of an installation of another
+# major version that has the extension, too, pg_upgrade comes from there.
+my $from = $ENV{STORE_UPGRADE_FROM};
+my $node = StoreCluster->server('node', allows_streaming => 1, install_path => $from);
 $node->safe_psql('postgres', 'CREATE EXTENSION store; CREATE TABLE other (a int)');
 put($node, 'a', 1);
 put($node, 'b', 2);
@@ -47,7 +50,7 @@ my $folder = PostgreSQL::Test::Utils::tempdir;
 #
 # pg_dump: the extension, empty, and everything else; resources by export.
 #
-my $copy = StoreCluster->server('copy');
+my $copy = StoreCluster->server('copy', install_path => $from);
 $node->command_ok([ 'pg_dump', '-f', "$folder/dump.sql", $node->connstr('postgres') ], 'pg_dump');
 unlike(slurp_file("$folder/dump.sql"), qr/COPY store\./, 'nothing of the store is in the dump');
 $copy->command_ok(
@@ -71,7 +74,7 @@ $copy->stop;
 #
 # pg_rewind: a standby took over, and its former primary follows it.
 #
-my $standby = PostgreSQL::Test::Cluster->new('standby');
+my $standby = PostgreSQL::Test::Cluster->new('standby', $from ? (install_path => $from) : ());
 $node->backup('base');
 $standby->init_from_backup($node, 'base', has_streaming => 1);
 $standby->append_conf('postgresql.conf',
@@ -109,7 +112,7 @@ is(values_of($node), 'a=1 b=2 c=3', 'with the state of the standby');
 is(put($node, 'e', 5), 'Created', 'that writes');
 
 #
-# pg_upgrade, here from a version to the same one: the only one at hand.
+# pg_upgrade, from a version to the same one unless there is another.
 #
 my $new = PostgreSQL::Test::Cluster->new('new');
 my $before = values_of($node);
@@ -118,12 +121,14 @@ my $bindir = $node->config_data('--bindir');
 
 $new->init(extra => [ '-E', 'UTF8', '--locale=C.UTF-8', '-U', 'postgres' ]);
 $new->append_conf('postgresql.conf', "shared_preload_libraries = 'store'\n");
+note($node->pg_version . ' to ' . $new->pg_version);
 $node->stop;
 chdir $folder or die "chdir: $!";
 command_ok(
 	[
 		'pg_upgrade', '--no-sync', '-U', 'postgres',
-		'-d', $node->data_dir, '-D', $new->data_dir, '-b', $bindir, '-B', $bindir,
+		'-d', $node->data_dir, '-D', $new->data_dir,
+		'-b', $bindir, '-B', $new->config_data('--bindir'),
 		'-s', $folder, '-p', $node->port, '-P', $new->port
 	],
 	'pg_upgrade');

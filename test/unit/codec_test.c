@@ -110,9 +110,9 @@ recode_message(const char *data, Size length, StringInfo again)
 
 		if (header->kind == MESSAGE_RAFT)
 			message_encode_raft(again, &header->origin, &message.raft, message.entries);
-		else if (header->kind == MESSAGE_HELLO)
-			message_encode_hello(again, &header->origin, header->from, header->to,
-								 message.conninfo);
+		else if (header->kind == MESSAGE_HELLO || header->kind == MESSAGE_REACHED)
+			message_encode_address(again, header->kind, &header->origin,
+								   header->from, header->to, message.conninfo);
 		else
 			message_encode_forward(again, &header->origin, header->from, header->to,
 								   message.term, message.entries, message.n_entries);
@@ -411,7 +411,7 @@ test_forward(void)
 }
 
 static void
-test_hello(void)
+test_address(MessageKind kind)
 {
 	StringInfoData buf;
 	MessageOrigin origin;
@@ -421,13 +421,13 @@ test_hello(void)
 	initStringInfo(&buf);
 	memset(&origin, 7, sizeof(origin));
 	strcpy(conninfo, random_string(1, STORE_CONNINFO_SIZE - 1));
-	message_encode_hello(&buf, &origin, 1, 2, conninfo);
+	message_encode_address(&buf, kind, &origin, 1, 2, conninfo);
 	CHECK(message_decode(buf.data, buf.len, &message) == NULL);
-	CHECK(message.header.kind == MESSAGE_HELLO && strcmp(message.conninfo, conninfo) == 0);
+	CHECK(message.header.kind == kind && strcmp(message.conninfo, conninfo) == 0);
 	abuse(recode_message, &buf);
 
 	resetStringInfo(&buf);
-	CHECK_ERROR(message_encode_hello(&buf, &origin, 1, 2, ""));
+	CHECK_ERROR(message_encode_address(&buf, kind, &origin, 1, 2, ""));
 }
 
 static void
@@ -492,7 +492,8 @@ main(int argc, char **argv)
 			test_raft_message();
 		}
 		test_forward();
-		test_hello();
+		test_address(MESSAGE_HELLO);
+		test_address(MESSAGE_REACHED);
 		test_jsonb();
 		test_noise();
 	}

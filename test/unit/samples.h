@@ -224,6 +224,7 @@ random_membership(Membership *membership)
 		membership_add(membership, &member);
 	}
 	membership->next_id = 1001;
+	membership->version = 1 + below(255);
 	membership->n_removed = below(MEMBERSHIP_MAX_REMOVED + 1);
 	for (i = 0; i < membership->n_removed; i++)
 		snprintf(membership->removed[i], STORE_NAME_SIZE, "gone%d_%s", i, random_string(0, 9));
@@ -279,6 +280,7 @@ random_raft(struct raft_message *raft)
 	raft->match = below(1000000);
 	raft->hint_index = below(1000000);
 	raft->hint_term = below(1000);
+	raft->promise_ms = below(100000);
 
 	if (raft->type == RAFT_MSG_APPEND)
 		raft->n_entries = below(20);

@@ -257,7 +257,8 @@ static bool
 is_done(Watcher *watcher)
 {
 	return watcher_is_done(watcher) &&
-		(check.phase == PHASE_OVER || watcher->last > check.final || open_batch(watcher) == NULL);
+		(check.phase == PHASE_OVER || watcher->last > progress.final ||
+		 open_batch(watcher) == NULL);
 }
 
 /*
@@ -341,7 +342,7 @@ listener_main(void *arg)
 			break;
 		listen_on(watcher, listen);
 		take_back(watcher);
-		if (check.phase != PHASE_DRAIN || watcher->last < check.final)
+		if (check.phase != PHASE_DRAIN || watcher->last < progress.final)
 			watcher->resumes++;
 		client_close(&watcher->client);
 		watcher->client.node = random_int(&watcher->random, 0, check.n_nodes - 1);

@@ -13,10 +13,8 @@
  */
 #include "watch.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,98 +26,12 @@
 
 #define N_STREAMS		(N_WATCHERS + N_LISTENERS)
 
-Check		check = {.seconds = 20,.writes_per_s = 60};
+Check		check = {.seconds = 20,.rate = 60};
+Progress	progress;
 
 static Writer writers[N_WRITERS];
 static Watcher watchers[N_STREAMS]; /* first those by store.watch() */
 static History history;
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t phase_changed;
-static int	violations;
-
-/* ------------------------------------------------------------------------
- * What everybody shares
- * ------------------------------------------------------------------------
- */
-
-int64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-bool
-wait_in_phase(Phase phase, int ms)
-{
-	int64_t		deadline = now_ms() + ms;
-	struct timespec until = {deadline / 1000, deadline % 1000 * 1000000};
-	bool		goes_on;
-
-	pthread_mutex_lock(&lock);
-	while (check.phase <= (int) phase &&
-		   pthread_cond_timedwait(&phase_changed, &lock, &until) != ETIMEDOUT)
-		;
-	goes_on = check.phase <= (int) phase;
-	pthread_mutex_unlock(&lock);
-	return goes_on;
-}
-
-static void
-enter_phase(Phase phase)
-{
-	pthread_mutex_lock(&lock);
-	check.phase = (int) phase;
-	pthread_cond_broadcast(&phase_changed);
-	pthread_mutex_unlock(&lock);
-}
-
-void
-violation(const char *format,...)
-{
-	va_list		args;
-
-	pthread_mutex_lock(&lock);
-	violations++;
-	printf("VIOLATION ");
-	va_start(args, format);
-	vprintf(format, args);
-	va_end(args);
-	printf("\n");
-	fflush(stdout);
-	pthread_mutex_unlock(&lock);
-}
-
-void *
-allocate(size_t size)
-{
-	void	   *memory = calloc(1, size);
-
-	if (memory == NULL)
-	{
-		fprintf(stderr, "out of memory\n");
-		exit(2);
-	}
-	return memory;
-}
-
-void *
-grow(void *array, int count, int *room, size_t size)
-{
-	if (count < *room)
-		return array;
-	*room = *room == 0 ? 16 : 2 * *room;
-	array = realloc(array, size * (size_t) *room);
-	if (array == NULL)
-	{
-		fprintf(stderr, "out of memory\n");
-		exit(2);
-	}
-	return array;
-}
 
 /* ------------------------------------------------------------------------
  * Arguments
@@ -147,7 +59,7 @@ parse_arguments(int argc, char **argv)
 		else if (option == 't')
 			check.seconds = (int) strtol(optarg, NULL, 10);
 		else if (option == 'r')
-			check.writes_per_s = (int) strtol(optarg, NULL, 10);
+			check.rate = (int) strtol(optarg, NULL, 10);
 		else if (option == 'b')
 			check.bindir = optarg;
 		else
@@ -155,14 +67,10 @@ parse_arguments(int argc, char **argv)
 	}
 	for (; optind < argc; optind++)
 	{
-		char	   *conninfo = strchr(argv[optind], '=');
-
-		if (conninfo == NULL || check.n_nodes == MAX_NODES)
+		if (!check_add_node(argv[optind]))
 			usage();
-		*conninfo++ = '\0';
-		check.nodes[check.n_nodes++] = (Node) {argv[optind], conninfo};
 	}
-	if (check.n_nodes == 0 || check.seconds <= 0 || check.writes_per_s <= 0)
+	if (check.n_nodes == 0 || check.seconds <= 0 || check.rate <= 0)
 		usage();
 }
 
@@ -170,52 +78,6 @@ parse_arguments(int argc, char **argv)
  * The run
  * ------------------------------------------------------------------------
  */
-
-static int64_t
-ask_index(Client *client, int node, const char *sql)
-{
-	int64_t		index = 0;
-	Answer		answer;
-
-	if (client->conn == NULL && !client_connect(client, node))
-		return 0;
-	answer = client_query(client, 20000, sql, 0, NULL);
-	if (answer.ending == ENDED_WELL && PQntuples(answer.result) == 1)
-		index = strtoll(PQgetvalue(answer.result, 0, 0), NULL, 10);
-	PQclear(answer.result);
-	return index;
-}
-
-/*
- * Ask a node until it answers; 0 if it does not within the limit.
- */
-static int64_t
-insist(Client *client, int node, const char *sql)
-{
-	int64_t		limit = now_ms() + DRAIN_LIMIT_MS;
-	int64_t		index = 0;
-
-	while (index == 0 && now_ms() < limit)
-	{
-		index = ask_index(client, node, sql);
-		if (index == 0)
-			(void) wait_in_phase(PHASE_OVER, 100);
-	}
-	return index;
-}
-
-static pthread_t
-start_thread(void *(*run) (void *), void *what)
-{
-	pthread_t	thread;
-
-	if (pthread_create(&thread, NULL, run, what) != 0)
-	{
-		fprintf(stderr, "could not create a thread\n");
-		exit(2);
-	}
-	return thread;
-}
 
 /*
  * The last changes, on every channel; what a listener hears of the second one
@@ -245,7 +107,7 @@ end_stream(Client *client)
 	}
 	if (final == 0)
 		violation("nothing can be written when all is quiet");
-	check.final = final;
+	progress.final = final;
 }
 
 static void
@@ -257,8 +119,8 @@ run(void)
 	Client		client = {.name = "main"};
 	int64_t		limit;
 
-	check.start = insist(&client, 0, "SELECT store.barrier()");
-	if (check.start == 0)
+	progress.start = insist(&client, 0, DRAIN_LIMIT_MS, "SELECT store.barrier()");
+	if (progress.start == 0)
 	{
 		fprintf(stderr, "the store does not answer\n");
 		exit(2);
@@ -286,7 +148,7 @@ run(void)
 	client_close(&client);
 	for (int node = 0; node < check.n_nodes; node++)
 	{
-		if (insist(&client, node, "SELECT store.barrier()") == 0)
+		if (insist(&client, node, DRAIN_LIMIT_MS, "SELECT store.barrier()") == 0)
 			violation("node %d does not come back", node + 1);
 		client_close(&client);
 	}
@@ -365,7 +227,7 @@ judge_group(const char *title, int first, int count, const Stream **fine, int *n
 
 		if (watcher->stream.name[0] == '\0' || watcher->client.connects == 0)
 			continue;			/* the run was over before it began */
-		if (check.phase == PHASE_OVER && watcher->last < check.final)
+		if (check.phase == PHASE_OVER && watcher->last < progress.final)
 			violation("%s: got to %" PRId64 ", and no further in %d s", watcher->stream.name,
 					  watcher->last, DRAIN_LIMIT_MS / 1000);
 		if (!judge_stream(&history, &watcher->stream, &deliveries, flaw, sizeof(flaw)))
@@ -401,11 +263,11 @@ compare_nodes(void)
 	char		sql[400];
 	int64_t		first = 0;
 
-	snprintf(sql, sizeof(sql), query, (int64_t) check.final);
+	snprintf(sql, sizeof(sql), query, (int64_t) progress.final);
 	for (int node = 0; node < check.n_nodes; node++)
 	{
 		Client		client = {.name = "main"};
-		int64_t		hash = insist(&client, node, sql);
+		int64_t		hash = insist(&client, node, DRAIN_LIMIT_MS, sql);
 
 		client_close(&client);
 		if (node == 0)
@@ -440,23 +302,19 @@ judge(void)
 	printf("flaws put in:\n");
 	found = doctor_streams(&history, streams, n_streams, &tried);
 	printf("flaws found: %d of %d\n", found, tried);
-	printf("violations: %d\n", violations);
-	exit(violations > 0 || found < tried ? 1 : 0);
+	printf("violations: %d\n", check.violations);
+	exit(check.violations > 0 || found < tried ? 1 : 0);
 }
 
 int
 main(int argc, char **argv)
 {
-	pthread_condattr_t attributes;
-
 	parse_arguments(argc, argv);
 	printf("seed %" PRIu64 ", %d s, %d writes/s, %d nodes\n", check.seed, check.seconds,
-		   check.writes_per_s, check.n_nodes);
+		   check.rate, check.n_nodes);
 	fflush(stdout);
 
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&phase_changed, &attributes);
+	check_init();
 	keys_define();
 	run();
 	judge();

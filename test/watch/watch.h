@@ -11,8 +11,6 @@
  * single answer had to be.
  *
  *	main.c		arguments, threads, the report
- *	random.c	draws, all from one seed
- *	client.c	a connection with deadlines that moves from node to node
  *	filter.c	keys, filters, and what they select
  *	writers.c	put, patch, delete, txn, ttl
  *	watchers.c	watching by store.watch()
@@ -21,122 +19,29 @@
  *	judge.c		what should have been delivered
  *	doctor.c	streams with a flaw put in, which the judge must find
  *
- * Every thread draws from its own sequence, so a seed gives the same choices
- * again; how they fall in time is up to the machine.
+ * What it stands on is in test/lib.
  *
  *-------------------------------------------------------------------------
  */
 #ifndef STORE_WATCH_CHECK_H
 #define STORE_WATCH_CHECK_H
 
-#include <libpq-fe.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "../lib/check.h"
 
-#define MAX_NODES		7
 #define N_KEYS			20
 #define N_WRITERS		6
 #define N_WATCHERS		50		/* by store.watch() */
 #define N_LISTENERS		50
 
-/* ------------------------------------------------------------------------
- * random.c
- * ------------------------------------------------------------------------
- */
-typedef struct Random
+/* How far the run has got; main.c. */
+typedef struct Progress
 {
-	uint64_t	state;
-} Random;
-
-extern void random_seed(Random *random, uint64_t seed, uint64_t sequence);
-extern uint64_t random_next(Random *random);
-/* from "low" to "high", both included */
-extern int	random_int(Random *random, int low, int high);
-extern bool random_one_in(Random *random, int n);
-
-/* ------------------------------------------------------------------------
- * What everybody shares; main.c
- * ------------------------------------------------------------------------
- */
-typedef enum Phase
-{
-	PHASE_TROUBLE,				/* writers write, the nemesis is at work */
-	PHASE_QUIET,				/* no more faults, writers stop */
-	PHASE_DRAIN,				/* watchers go on up to check.final */
-	PHASE_OVER					/* too late for those who have not arrived */
-} Phase;
-
-typedef struct Node
-{
-	char	   *folder;			/* data directory */
-	char	   *conninfo;
-} Node;
-
-typedef struct Check
-{
-	uint64_t	seed;
-	int			seconds;		/* of trouble */
-	int			writes_per_s;	/* of all writers together */
-	const char *bindir;			/* for pg_ctl; NULL: search PATH */
-	int			n_nodes;
-	Node		nodes[MAX_NODES];
-	_Atomic int phase;
 	_Atomic int64_t start;		/* applied when the first writer began */
 	_Atomic int64_t newest;		/* the newest acknowledged write */
 	_Atomic int64_t final;		/* where watchers may stop; 0: not known yet */
-} Check;
+} Progress;
 
-extern Check check;
-
-extern int64_t now_ms(void);	/* monotonic */
-/* Wait, but not beyond the end of the phase.  False: it ended. */
-extern bool wait_in_phase(Phase phase, int ms);
-/* Something that must not be; printed at once, and counted. */
-extern void violation(const char *format, ...) __attribute__((format(printf, 1, 2)));
-extern void *allocate(size_t size);
-/* Make room for one more in an array that doubles. */
-extern void *grow(void *array, int count, int *room, size_t size);
-
-/* ------------------------------------------------------------------------
- * client.c
- * ------------------------------------------------------------------------
- */
-typedef struct Client
-{
-	PGconn	   *conn;			/* NULL: not connected */
-	int			node;
-	int			connects;		/* so far */
-	char		name[32];		/* application_name, for messages */
-} Client;
-
-/* How a query ended. */
-typedef enum Ending
-{
-	ENDED_WELL,
-	ENDED_REFUSED,				/* SQLSTATE in Answer; the connection is fine */
-	ENDED_LOST					/* no answer: the connection is closed */
-} Ending;
-
-typedef struct Answer
-{
-	Ending		ending;
-	char		sqlstate[6];
-	char		message[200];
-	PGresult   *result;			/* if it ended well; the caller clears it */
-} Answer;
-
-/* Connect to a node, two seconds at most.  False: it cannot be reached. */
-extern bool client_connect(Client *client, int node);
-/* Connect to any node, first the one it has; false if the phase ended. */
-extern bool client_reach(Client *client, Random *random, Phase until);
-extern void client_close(Client *client);
-extern Answer client_query(Client *client, int timeout_ms, const char *sql,
-						   int n_params, const char *const *params);
-/* Wait for anything from the server, at most so long.  False: connection lost. */
-extern bool client_listen(Client *client, int timeout_ms);
-/* Errors that a client must be ready for while nodes come and go. */
-extern bool is_outage(const char *sqlstate);
+extern Progress progress;
 
 /* ------------------------------------------------------------------------
  * filter.c: keys and what a watcher asks for
@@ -322,7 +227,7 @@ extern bool watcher_begin(Watcher *watcher, bool listens);
  * answer, and the connection is lost or should be given up.
  */
 extern bool watcher_ask(Watcher *watcher, int timeout_ms);
-/* Has it seen everything up to check.final?  Or is it too late to go on? */
+/* Has it seen everything up to progress.final?  Or is it too late to go on? */
 extern bool watcher_is_done(Watcher *watcher);
 
 /* ------------------------------------------------------------------------
@@ -343,7 +248,6 @@ typedef enum Fault
 
 extern const char *const fault_names[N_FAULTS];
 extern int	fault_counts[N_FAULTS];
-extern int	leader_changes;
 
 extern void *nemesis_main(void *unused);
 

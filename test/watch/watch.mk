@@ -8,7 +8,8 @@
 WATCH_DIR := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 WATCH_CC ?= $(CC)
 WATCH_CFLAGS = -std=gnu11 -O2 -g -D_GNU_SOURCE -Wall -Wextra -Werror -pthread
-WATCH_C = $(wildcard $(WATCH_DIR)/*.c)
+WATCH_LIB = $(WATCH_DIR)/../lib
+WATCH_C = $(wildcard $(WATCH_DIR)/*.c $(WATCH_LIB)/*.c)
 
 # The pg_config of a private root names folders that only the system has.
 WATCH_LIBPQ = $(dir $(firstword $(wildcard $(libpq_includedir)/libpq-fe.h \
@@ -17,7 +18,7 @@ WATCH_LIBPQ = $(dir $(firstword $(wildcard $(libpq_includedir)/libpq-fe.h \
 MINUTES ?= 5
 RATE ?=
 
-build/watch_check: $(WATCH_C) $(WATCH_DIR)/watch.h
+build/watch_check: $(WATCH_C) $(WATCH_DIR)/watch.h $(WATCH_LIB)/check.h
 	@mkdir -p build
 	$(WATCH_CC) $(WATCH_CFLAGS) -I$(WATCH_LIBPQ) -o $@ $(WATCH_C) \
 		-L$(shell $(PG_CONFIG) --libdir) -lpq

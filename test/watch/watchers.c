@@ -182,8 +182,8 @@ watcher_ask(Watcher *watcher, int timeout_ms)
 static void
 choose_start(Watcher *watcher)
 {
-	int64_t		start = check.start;
-	int64_t		newest = check.newest;
+	int64_t		start = progress.start;
+	int64_t		newest = progress.newest;
 
 	if (newest < start)
 		newest = start;
@@ -235,7 +235,7 @@ watcher_is_done(Watcher *watcher)
 {
 	if (check.phase == PHASE_OVER)
 		return true;
-	return check.phase == PHASE_DRAIN && watcher->last >= check.final;
+	return check.phase == PHASE_DRAIN && watcher->last >= progress.final;
 }
 
 void *

@@ -220,9 +220,9 @@ write_once(Client *client, Random *random, WriteKind kind, int number, int *cert
 static void
 note_newest(int64_t index)
 {
-	int64_t		newest = check.newest;
+	int64_t		newest = progress.newest;
 
-	while (newest < index && !atomic_compare_exchange_weak(&check.newest, &newest, index))
+	while (newest < index && !atomic_compare_exchange_weak(&progress.newest, &newest, index))
 		;
 }
 
@@ -310,7 +310,7 @@ writer_main(void *arg)
 		}
 
 		/* An outage is not made up for: that would be a burst. */
-		due += 2 * random_int(&random, 0, 1000 * N_WRITERS / check.writes_per_s);
+		due += 2 * random_int(&random, 0, 1000 * N_WRITERS / check.rate);
 		if (due < now_ms() - 100)
 			due = now_ms();
 		if (due > now_ms() && !wait_in_phase(PHASE_TROUBLE, (int) (due - now_ms())))

@@ -42,6 +42,10 @@ our $ELECTION_TIMEOUT = 1;
 
 my $PASSWORD = 'not-a-secret';
 
+# Whoever runs the tests, this is the superuser of their servers; the modules of
+# PostgreSQL take the name that the operating system knows them by.
+$ENV{PGUSER} = 'postgres';
+
 my $FINGERPRINT = q{
 	SELECT md5(string_agg(object::text, ''
 		ORDER BY api_group, version, kind, namespace NULLS FIRST, name))
@@ -54,15 +58,17 @@ my $FINGERPRINT = q{
 =item StoreCluster->server(name, %params)
 
 A running server that preloads store and is not yet a node: no extension.
-C<conf> is added to its configuration; C<preload> = 0 leaves the library out.
-C<allows_streaming> is passed on.
+C<conf> is added to its configuration, or what it returns for the server if it
+is code; C<preload> = 0 leaves the library out.
+C<allows_streaming> and C<install_path> are passed on.
 
 =cut
 
 sub server
 {
 	my ($class, $name, %params) = @_;
-	my $node = PostgreSQL::Test::Cluster->new($name);
+	my $node = PostgreSQL::Test::Cluster->new($name,
+		$params{install_path} ? (install_path => $params{install_path}) : ());
 	my $preload = $params{preload} // 1;
 	my $host = '127.0.0.1';
 	my $passfile = $node->basedir . '/passfile';
@@ -96,11 +102,27 @@ sub server
 		$node->append_conf('postgresql.conf',
 			"store.election_timeout = '${ELECTION_TIMEOUT}s'\n");
 	}
-	$node->append_conf('postgresql.conf', $params{conf}) if defined $params{conf};
-
-	$node->start;
+	start_first_time($node, $params{conf} // '');
 	$node->safe_psql('postgres', "CREATE ROLE peer SUPERUSER LOGIN PASSWORD '$PASSWORD'");
 	return $node;
+}
+
+# A port that was free a moment ago may have been taken since by somebody else
+# on this machine.  As long as nobody knows it, another one will do.
+sub start_first_time
+{
+	my ($node, $conf) = @_;
+
+	for (1 .. 10)
+	{
+		$node->append_conf('postgresql.conf', ref $conf ? $conf->($node) : $conf);
+		return if $node->start(fail_ok => 1);
+		last if slurp_file($node->logfile) !~ /Address already in use/;
+		$node->{_port} = PostgreSQL::Test::Cluster::get_free_port();
+		$node->append_conf('postgresql.conf', 'port = ' . $node->port);
+		unlink $node->logfile;
+	}
+	BAIL_OUT($node->name . ' does not start');
 }
 
 =pod

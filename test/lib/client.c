@@ -8,11 +8,12 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "watch.h"
+#include "check.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void
@@ -173,4 +174,44 @@ is_outage(const char *sqlstate)
 		if (strcmp(sqlstate, states[i]) == 0)
 			return true;
 	return false;
+}
+
+int64_t
+client_ask(Client *client, int node, int timeout_ms, const char *sql)
+{
+	int64_t		number = 0;
+	Answer		answer;
+
+	if (client->conn == NULL && !client_connect(client, node))
+		return 0;
+	answer = client_query(client, timeout_ms, sql, 0, NULL);
+	if (answer.ending == ENDED_WELL && PQntuples(answer.result) == 1)
+		number = strtoll(PQgetvalue(answer.result, 0, 0), NULL, 10);
+	PQclear(answer.result);
+	return number;
+}
+
+int64_t
+ask(int node, const char *sql)
+{
+	Client		client = {.name = "nemesis"};
+	int64_t		number = client_ask(&client, node, 2000, sql);
+
+	client_close(&client);
+	return number;
+}
+
+int64_t
+insist(Client *client, int node, int limit_ms, const char *sql)
+{
+	int64_t		limit = now_ms() + limit_ms;
+	int64_t		number = 0;
+
+	while (number == 0 && now_ms() < limit)
+	{
+		number = client_ask(client, node, 20000, sql);
+		if (number == 0)
+			(void) wait_in_phase(PHASE_OVER, 100);
+	}
+	return number;
 }

@@ -5,7 +5,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "watch.h"
+#include "check.h"
 
 void
 random_seed(Random *random, uint64_t seed, uint64_t sequence)
