@@ -398,6 +398,23 @@ COMMENT ON FUNCTION store.get IS
 	'a resource, or null, now or as it was at a resource version;'
 	' linearizable unless store.read_consistency is local';
 
+CREATE FUNCTION store.diff
+(
+	object jsonb,
+	field_manager text,
+	subresource text DEFAULT NULL,
+	OUT path text,
+	OUT stored jsonb,
+	OUT applied jsonb,
+	OUT owners text[]
+)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_diff';
+COMMENT ON FUNCTION store.diff IS
+	'what an apply with force would change, without writing;'
+	' owners: the others whose fields these are';
+
 CREATE FUNCTION store.list
 (
 	kind text,
@@ -1035,7 +1052,8 @@ BEGIN
 	EXECUTE format('GRANT USAGE ON SCHEMA store TO %s', role);
 	EXECUTE format('GRANT SELECT ON store.resources, store.events TO %s', role);
 	EXECUTE format('GRANT EXECUTE ON FUNCTION store.get, store.list, store.list_page,'
-		' store.export, store.matches, store.barrier, store.wait_for, store.watch TO %s', role);
+		' store.export, store.matches, store.barrier, store.wait_for, store.watch,'
+		' store.diff TO %s', role);
 END
 $$;
 COMMENT ON FUNCTION store.grant_read IS
@@ -1059,9 +1077,9 @@ BEGIN
 	EXECUTE format('GRANT SELECT ON store.resources, store.events TO %s', role);
 	EXECUTE format('GRANT USAGE ON TYPE store.result TO %s', role);
 	EXECUTE format('GRANT EXECUTE ON FUNCTION store.get, store.list, store.list_page,'
-		' store.export, store.matches, store.barrier, store.wait_for, store.watch,'
+		' store.export, store.matches, store.barrier, store.wait_for, store.watch, store.diff,'
 		' store."create", store.put, store."update", store.patch, store."delete", store.txn,'
-		' store.import TO %s', role);
+		' store.import, store.register_schema TO %s', role);
 END
 $$;
 COMMENT ON FUNCTION store.grant_write IS

@@ -23,6 +23,7 @@
 #include "apply_patch.h"
 #include "fields.h"
 #include "lib/stringinfo.h"
+#include "list_items.h"
 #include "managed_fields.h"
 #include "typed_value.h"
 
@@ -388,4 +389,156 @@ apply_ownership(Jsonb *stored, Jsonb *object, const FieldWriter *writer, ObjectE
 	if (!check_depth(&managers, error))
 		return NULL;
 	return with_managers(object, &managers, writer->api_version);
+}
+
+/* ------------------------------------------------------------------------
+ * What would be
+ * ------------------------------------------------------------------------
+ */
+
+/* The changes so far, and whose fields may be concerned. */
+typedef struct Diff
+{
+	ApplyChange *changes;
+	int			n;
+	int			room;
+	Managers	others;
+} Diff;
+
+/* What is at a step of a value, NULL if nothing is. */
+static JsonbValue *
+value_at(const JsonbValue *value, const JsonbValue *step, const Schema *schema,
+		 JsonbValue *result)
+{
+	ListKeys	keys;
+	ListIndex	index;
+	int			at;
+
+	if (value == NULL || value->type != jbvBinary)
+		return NULL;
+	if (step->val.string.val[0] == 'f')
+		return value_is_object(value) ?
+			getKeyJsonValueFromContainer(value->val.binary.data, step->val.string.val + 2,
+										 step->val.string.len - 2, result) : NULL;
+	if (!value_is_array(value))
+		return NULL;
+	schema_list_keys(schema, &keys);
+	list_index(&index, &keys, value);
+	at = list_find(&index, step);
+	if (at < 0)
+		return NULL;
+	*result = index.items[at];
+	return result;
+}
+
+static void
+add_change(Diff *diff, const char *path, const JsonbValue *before, const JsonbValue *after,
+		   FieldEntry *const *owned)
+{
+	ApplyChange *change;
+
+	if (diff->n == diff->room)
+	{
+		diff->room = Max(diff->room * 2, 16);
+		diff->changes = repalloc(diff->changes, sizeof(ApplyChange) * diff->room);
+	}
+	change = &diff->changes[diff->n++];
+	change->path = pstrdup(path);
+	change->before = before ? JsonbValueToJsonb(unconstify(JsonbValue *, before)) : NULL;
+	change->after = after ? JsonbValueToJsonb(unconstify(JsonbValue *, after)) : NULL;
+	change->n_owners = 0;
+	change->owners = palloc(sizeof(char *) * Max(diff->others.n, 1));
+	for (int i = 0; i < diff->others.n; i++)
+	{
+		const JsonbValue *name = &diff->others.entries[i].name;
+
+		if (owned[i] != NULL)
+			change->owners[change->n_owners++] = pnstrdup(name->val.string.val,
+														  name->val.string.len);
+	}
+}
+
+/* owned: what each of the others owns here. */
+static void
+collect_changes(Diff *diff, StringInfo path, const FieldSet *change, const JsonbValue *before,
+				const JsonbValue *after, FieldSet *const *owned, const Schema *schema)
+{
+	FieldEntry **entries = palloc(sizeof(FieldEntry *) * Max(diff->others.n, 1));
+	FieldSet  **below = palloc(sizeof(FieldSet *) * Max(diff->others.n, 1));
+	int			length = path->len;
+
+	for (int i = 0; i < change->n; i++)
+	{
+		FieldEntry *entry = &change->entries[i];
+		JsonbValue	before_value;
+		JsonbValue	after_value;
+		JsonbValue *old = value_at(before, &entry->step, schema, &before_value);
+		JsonbValue *new = value_at(after, &entry->step, schema, &after_value);
+		JsonbValue	name = entry->step;
+		Schema		child;
+
+		for (int j = 0; j < diff->others.n; j++)
+		{
+			entries[j] = field_set_find(owned[j], &entry->step);
+			below[j] = entries[j] ? entries[j]->children : NULL;
+		}
+		field_step_append(path, &entry->step);
+		if (entry->member)
+			add_change(diff, path->data, old, new, entries);
+		else
+		{
+			if (name.val.string.val[0] == 'f')
+			{
+				name.val.string.val += 2;
+				name.val.string.len -= 2;
+				schema_child(schema, &name, &child);
+			}
+			else
+				schema_items(schema, &child);
+			collect_changes(diff, path, entry->children, old, new, below, &child);
+		}
+		path->len = length;
+		path->data[length] = '\0';
+	}
+}
+
+ApplyChange *
+apply_diff(Jsonb *live, Jsonb *wanted, const FieldWriter *writer, int *n_changes,
+		   ObjectError *error)
+{
+	FieldWriter forced = *writer;
+	Jsonb	   *result;
+	Diff		diff = {.changes = palloc(sizeof(ApplyChange)), .room = 1};
+	Managers	managers;
+	Manager    *self;
+	FieldSet  **owned;
+	FieldSet   *change;
+	FieldSet   *gained;
+	JsonbValue	before;
+	JsonbValue	after;
+	StringInfoData path;
+
+	forced.force = true;
+	result = apply_patch(live, wanted, &forced, error);
+	if (result == NULL)
+		return NULL;
+	root_value(live ? without_stamps(live) : empty_object(), &before);
+	root_value(without_stamps(result), &after);
+	value_compare(&before, &after, writer->schema, &change, &gained);
+
+	managers_decode(managed_fields(live), &managers);
+	self = managers_find(&managers, writer->manager, writer->subresource, true);
+	diff.others.entries = palloc(sizeof(Manager) * (managers.n + 1));
+	owned = palloc(sizeof(FieldSet *) * (managers.n + 1));
+	for (int i = 0; i < managers.n; i++)
+	{
+		if (&managers.entries[i] == self)
+			continue;
+		owned[diff.others.n] = managers.entries[i].fields;
+		diff.others.entries[diff.others.n++] = managers.entries[i];
+	}
+	initStringInfo(&path);
+	collect_changes(&diff, &path, ownable(change), &before, &after, owned, writer->schema);
+	*n_changes = diff.n;
+	return diff.changes;
 }

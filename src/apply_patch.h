@@ -54,6 +54,23 @@ extern Jsonb *apply_patch(Jsonb *live, Jsonb *wanted, const FieldWriter *writer,
 extern Jsonb *apply_ownership(Jsonb *stored, Jsonb *object, const FieldWriter *writer,
 							  ObjectError *error);
 
+/* One place that an apply would change. */
+typedef struct ApplyChange
+{
+	char	   *path;			/* .spec.containers[name="a"].image */
+	Jsonb	   *before;			/* NULL: nothing is there */
+	Jsonb	   *after;			/* NULL: it goes */
+	int			n_owners;		/* others who own it, or something in it */
+	char	  **owners;
+} ApplyChange;
+
+/*
+ * What apply_patch() would change, with force, in the order of the paths; NULL
+ * if it would be refused, and why in *error.
+ */
+extern ApplyChange *apply_diff(Jsonb *live, Jsonb *wanted, const FieldWriter *writer,
+							   int *n_changes, ObjectError *error);
+
 /* Does somebody own fields of this object? */
 extern bool apply_has_owners(Jsonb *object);
 

@@ -317,8 +317,8 @@ append_keys(StringInfo path, const char *s, int length)
 	appendStringInfoChar(path, ']');
 }
 
-static void
-append_step(StringInfo path, const JsonbValue *step)
+void
+field_step_append(StringInfo path, const JsonbValue *step)
 {
 	const char *s = step->val.string.val + 2;
 	int			length = step->val.string.len - 2;
@@ -346,7 +346,7 @@ visit_below(const FieldSet *set, StringInfo path, FieldVisitor visit, void *cont
 	{
 		FieldEntry *entry = &set->entries[i];
 
-		append_step(path, &entry->step);
+		field_step_append(path, &entry->step);
 		if (entry->member && !visit(path->data, context))
 			return false;
 		if (entry->children != NULL && !visit_below(entry->children, path, visit, context))

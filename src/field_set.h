@@ -20,6 +20,7 @@
 #define STORE_FIELD_SET_H
 
 #include "store.h"
+#include "lib/stringinfo.h"
 #include "utils/jsonb.h"
 
 typedef struct FieldSet FieldSet;
@@ -49,6 +50,9 @@ extern void field_set_finish(FieldSet *set);
 
 /* "f:" and the name of a field, palloc'd. */
 extern void field_step(const JsonbValue *name, JsonbValue *step);
+
+/* A step for people, as in .image or [name="a"]. */
+extern void field_step_append(StringInfo path, const JsonbValue *step);
 
 /* The entry of a step; NULL if there is none, or set is NULL. */
 extern FieldEntry *field_set_find(const FieldSet *set, const JsonbValue *step);

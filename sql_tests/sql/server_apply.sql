@@ -187,6 +187,25 @@ SELECT object #> '{metadata,managedFields,0,time}' = object #> '{metadata,creati
 	object #>> '{metadata,managedFields,0,fieldsType}'
 FROM store.get('ConfigMap', 'sub', 'apply') AS object;
 
+-- What an apply would change, and whose it is, without changing it
+CREATE FUNCTION pg_temp.diff(manager text, kind text, name text, parts jsonb)
+RETURNS SETOF text LANGUAGE sql AS $$
+	SELECT concat_ws(' | ', path, coalesce(stored::text, 'nothing'),
+		coalesce(applied::text, 'nothing'), owners)
+	FROM store.diff(pg_temp.body(kind, name, parts), manager)
+$$;
+SELECT pg_temp.diff('b', 'Deployment', 'web', '{"spec": {"replicas": 5,
+	"template": {"spec": {"containers": [{"name": "c", "image": "c:2", "args": ["z"]},
+	{"name": "d"}]}}}}');
+SELECT pg_temp.diff('a', 'Deployment', 'web', '{}');
+SELECT pg_temp.diff('b', 'Deployment', 'web', '{"spec": {"replicas": 2,
+	"template": {"spec": {"containers": [{"name": "c", "image": "c:2"}]}}}}');
+SELECT pg_temp.diff('b', 'ConfigMap', 'absent', '{"data": {"x": "1"}}');
+SELECT pg_temp.diff('a', 'Widget', 'w2', '{"spec": {"l": [{"name": "a", "x": 1}]}}');
+SELECT pg_temp.owners(store.get('Deployment', 'web', 'apply', 'apps/v1'));
+SELECT pg_temp.diff('a', 'Pod', 'lists', '{"spec": {"containers": [{"image": "a"}]}}');
+SELECT pg_temp.diff(NULL, 'Pod', 'lists', '{}');
+
 -- Applies that are refused
 SELECT * FROM pg_temp.applied(NULL, 'ConfigMap', 'x', '{}');
 SELECT * FROM pg_temp.applied('', 'ConfigMap', 'x', '{}');
