@@ -268,7 +268,9 @@ CREATE FUNCTION store."create"
 (
 	object jsonb,
 	reason text DEFAULT 'operator',
-	ttl interval DEFAULT NULL
+	ttl interval DEFAULT NULL,
+	field_manager text DEFAULT NULL,
+	subresource text DEFAULT NULL
 )
 RETURNS store.result
 LANGUAGE C VOLATILE PARALLEL UNSAFE
@@ -281,7 +283,9 @@ CREATE FUNCTION store.put
 	object jsonb,
 	expected bigint DEFAULT NULL,
 	reason text DEFAULT 'operator',
-	ttl interval DEFAULT NULL
+	ttl interval DEFAULT NULL,
+	field_manager text DEFAULT NULL,
+	subresource text DEFAULT NULL
 )
 RETURNS store.result
 LANGUAGE C VOLATILE PARALLEL UNSAFE
@@ -293,7 +297,9 @@ CREATE FUNCTION store."update"
 (
 	object jsonb,
 	reason text DEFAULT 'operator',
-	ttl interval DEFAULT NULL
+	ttl interval DEFAULT NULL,
+	field_manager text DEFAULT NULL,
+	subresource text DEFAULT NULL
 )
 RETURNS store.result
 LANGUAGE C VOLATILE PARALLEL UNSAFE
@@ -312,13 +318,15 @@ CREATE FUNCTION store.patch
 	expected bigint DEFAULT NULL,
 	reason text DEFAULT 'operator',
 	field_manager text DEFAULT NULL,
-	force boolean DEFAULT false
+	force boolean DEFAULT false,
+	subresource text DEFAULT NULL
 )
 RETURNS store.result
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'store_patch';
 COMMENT ON FUNCTION store.patch IS
-	'change parts of a resource (merge: RFC 7396, json: RFC 6902, strategic: by keys of lists)';
+	'change parts of a resource (merge: RFC 7396, json: RFC 6902, strategic: by keys of lists),'
+	' or make it have what a manager of fields wants (apply)';
 
 CREATE FUNCTION store."delete"
 (
@@ -342,6 +350,7 @@ CREATE FUNCTION store.txn
 	success jsonb,
 	failure jsonb DEFAULT '[]',
 	reason text DEFAULT 'operator',
+	field_manager text DEFAULT NULL,
 	OUT succeeded boolean,
 	OUT resource_version bigint,
 	OUT results jsonb
@@ -388,6 +397,23 @@ AS 'MODULE_PATHNAME', 'store_get';
 COMMENT ON FUNCTION store.get IS
 	'a resource, or null, now or as it was at a resource version;'
 	' linearizable unless store.read_consistency is local';
+
+CREATE FUNCTION store.diff
+(
+	object jsonb,
+	field_manager text,
+	subresource text DEFAULT NULL,
+	OUT path text,
+	OUT stored jsonb,
+	OUT applied jsonb,
+	OUT owners text[]
+)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_diff';
+COMMENT ON FUNCTION store.diff IS
+	'what an apply with force would change, without writing;'
+	' owners: the others whose fields these are';
 
 CREATE FUNCTION store.list
 (
@@ -1026,7 +1052,8 @@ BEGIN
 	EXECUTE format('GRANT USAGE ON SCHEMA store TO %s', role);
 	EXECUTE format('GRANT SELECT ON store.resources, store.events TO %s', role);
 	EXECUTE format('GRANT EXECUTE ON FUNCTION store.get, store.list, store.list_page,'
-		' store.export, store.matches, store.barrier, store.wait_for, store.watch TO %s', role);
+		' store.export, store.matches, store.barrier, store.wait_for, store.watch,'
+		' store.diff TO %s', role);
 END
 $$;
 COMMENT ON FUNCTION store.grant_read IS
@@ -1050,9 +1077,9 @@ BEGIN
 	EXECUTE format('GRANT SELECT ON store.resources, store.events TO %s', role);
 	EXECUTE format('GRANT USAGE ON TYPE store.result TO %s', role);
 	EXECUTE format('GRANT EXECUTE ON FUNCTION store.get, store.list, store.list_page,'
-		' store.export, store.matches, store.barrier, store.wait_for, store.watch,'
+		' store.export, store.matches, store.barrier, store.wait_for, store.watch, store.diff,'
 		' store."create", store.put, store."update", store.patch, store."delete", store.txn,'
-		' store.import TO %s', role);
+		' store.import, store.register_schema TO %s', role);
 END
 $$;
 COMMENT ON FUNCTION store.grant_write IS

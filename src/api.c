@@ -308,11 +308,3 @@ api_interval_ms(Interval *interval, const char *name)
 				 errdetail("It must be from 0 to %d milliseconds.", INT_MAX)));
 	return (long) ms;
 }
-
-void
-api_not_supported(const char *what)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("%s is not part of this version of store", what)));
-}

@@ -11,6 +11,7 @@
 #include "store.h"
 #include "fmgr.h"
 #include "machine.h"
+#include "utils/jsonb.h"
 #include "utils/snapshot.h"
 #include "utils/timestamp.h"
 
@@ -53,6 +54,9 @@ extern Snapshot api_snapshot_at(int64 index, MachinePosition *position);
 extern void api_check_floor(int64 index, uint64 floor);
 extern uint64 api_floor(void);
 
+/* The resource as store.get() has it, NULL if there is none. */
+extern Jsonb *api_get(const ResourceKey *key);
+
 /* An argument that must not be null, or ERROR. */
 extern char *api_text_argument(FunctionCallInfo fcinfo, int argno, const char *name);
 
@@ -61,7 +65,5 @@ extern char *api_optional_text(FunctionCallInfo fcinfo, int argno);
 
 /* An interval in milliseconds; ERROR if negative.  Months count 30 days. */
 extern long api_interval_ms(Interval *interval, const char *name);
-
-extern void api_not_supported(const char *what);
 
 #endif							/* STORE_API_H */

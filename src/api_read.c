@@ -171,6 +171,20 @@ get_newest(const ResourceKey *key, Datum *args, bool *isnull)
 	return object;
 }
 
+Jsonb *
+api_get(const ResourceKey *key)
+{
+	Datum		args[6] = {0};
+	Datum		object;
+	bool		isnull;
+
+	key_arguments(key, args);
+	args[3] = CStringGetTextDatum(key->name);
+	args[4] = CStringGetTextDatum(key->namespace ? key->namespace : "");
+	object = get_newest(key, args, &isnull);
+	return isnull ? NULL : DatumGetJsonbP(object);
+}
+
 Datum
 store_get(PG_FUNCTION_ARGS)
 {

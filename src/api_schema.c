@@ -1,11 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * api_schema.c
- *	  store.register_schema()
+ *	  store.register_schema(), diff()
  *
  * A schema is put like any other resource (schema.h).  Of what is given only
  * the part is kept that says how to merge: the rest, mostly descriptions, would
  * be read again with every patch.
+ *
+ * A diff does in the session what the state machine would do with an apply, on
+ * the resource and the schema as the caller may read them.
  *
  * Copyright (c) 2026, store contributors
  *
@@ -14,12 +17,18 @@
 #include "api.h"
 #include "api_write.h"
 
+#include "apply_patch.h"
+#include "catalog/pg_type.h"
 #include "compat.h"
 #include "fields.h"
+#include "funcapi.h"
 #include "object.h"
 #include "schema.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
 
 STORE_FUNCTION(store_register_schema);
+STORE_FUNCTION(store_diff);
 
 static Jsonb *
 make_resource(const ResourceKey *of_schema, const char *kind, const char *api_version,
@@ -89,4 +98,68 @@ store_register_schema(PG_FUNCTION_ARGS)
 	object_check(command.body, &command.key);
 	command.reason = REASON_OPERATOR;
 	return api_perform(fcinfo, &command);
+}
+
+static Datum
+text_array(char **strings, int n)
+{
+	Datum	   *texts = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		texts[i] = CStringGetTextDatum(strings[i]);
+	return PointerGetDatum(construct_array(texts, n, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+static void
+put_change(ReturnSetInfo *result, const ApplyChange *change)
+{
+	Datum		values[4] = {CStringGetTextDatum(change->path)};
+	bool		isnull[4] = {false, change->before == NULL, change->after == NULL, false};
+
+	if (change->before != NULL)
+		values[1] = JsonbPGetDatum(change->before);
+	if (change->after != NULL)
+		values[2] = JsonbPGetDatum(change->after);
+	values[3] = text_array(change->owners, change->n_owners);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, isnull);
+}
+
+Datum
+store_diff(PG_FUNCTION_ARGS)
+{
+	Command		command = {.op = COMMAND_PATCH};
+	ResourceKey of_schema;
+	Schema		schema;
+	FieldWriter writer = {.time = "", .schema = &schema};
+	ApplyChange *changes;
+	ObjectError error;
+	Jsonb	   *registered = NULL;
+	int			n_changes;
+
+	api_check_member("store.diff()");
+	command.body = api_body_argument(fcinfo, 0, "object");
+	patch_check(command.body, PATCH_APPLY);
+	object_check(command.body, &command.key);
+	api_manager_arguments(fcinfo, 1, 2, &command);
+	if (command.manager == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"field_manager\" must not be null")));
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	if (schema_key(&command.key, &of_schema))
+		registered = api_get(&of_schema);
+	(void) schema_open(&command.key, registered, &schema);
+	writer.manager = command.manager;
+	writer.subresource = command.subresource;
+	writer.api_version = key_api_version(&command.key);
+	changes = apply_diff(api_get(&command.key), command.body, &writer, &n_changes, &error);
+	if (changes == NULL)
+		ereport(ERROR,
+				(errcode(error.sqlstate),
+				 errmsg("the patch does not apply to %s", key_display(&command.key)),
+				 errdetail_internal("%s", error.detail)));
+	for (int i = 0; i < n_changes; i++)
+		put_change((ReturnSetInfo *) fcinfo->resultinfo, &changes[i]);
+	return (Datum) 0;
 }

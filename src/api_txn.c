@@ -33,6 +33,7 @@ STORE_FUNCTION(store_txn);
 typedef struct Parts
 {
 	uint8		version;
+	const char *manager;		/* who does the operations; may be NULL */
 	StringInfoData bytes;
 } Parts;
 
@@ -201,6 +202,27 @@ take_object(const JsonbValue *value, const char *place, Command *part)
 		refuse_with(place, &error);
 }
 
+/* What an apply needs beside a patch, and what only an apply may have. */
+static void
+check_apply(const char *place, const Command *part)
+{
+	ResourceKey key;
+	ObjectError error;
+
+	if (part->patch_type != PATCH_APPLY)
+	{
+		if (part->force)
+			refuse("%s.force is for patches of type apply.", place);
+		return;
+	}
+	if (part->manager == NULL)
+		refuse("%s: an apply needs a field_manager.", place);
+	if (!object_verify(part->body, &key, &error))
+		refuse_with(place, &error);
+	if (!key_equals(&key, &part->key))
+		refuse("%s.patch names another resource than the key.", place);
+}
+
 static void
 take_patch(const JsonbValue *value, const char *place, Command *part)
 {
@@ -219,14 +241,22 @@ take_patch(const JsonbValue *value, const char *place, Command *part)
 							&part->patch_type))
 			refuse("%s.type must be merge, json, strategic or apply.", place);
 	}
+	if (member_at(object, "force", &member))
+	{
+		n++;
+		if (member.type != jbvBool)
+			refuse("%s.force must be true or false.", place);
+		part->force = member.val.boolean;
+	}
 	if (!member_at(object, "patch", &member))
 		refuse("%s has no member patch.", place);
 	if (n != JsonContainerSize(object))
-		refuse("%s must have no members but key, type and patch.", place);
+		refuse("%s must have no members but key, type, force and patch.", place);
 
 	part->body = jsonb_at(&member, psprintf("%s.patch", place));
 	if (!patch_verify(part->body, part->patch_type, &error))
 		refuse_with(place, &error);
+	check_apply(place, part);
 }
 
 static int
@@ -254,6 +284,7 @@ append_operation(const JsonbValue *element, const char *place, Parts *parts)
 		if (!member_at(object, operations[i].name, &value))
 			continue;
 		part.op = operations[i].op;
+		part.manager = part.op == COMMAND_DELETE ? NULL : parts->manager;
 		inner = psprintf("%s.%s", place, operations[i].name);
 	}
 	if (inner == NULL || JsonContainerSize(object) != 1)
@@ -267,7 +298,7 @@ append_operation(const JsonbValue *element, const char *place, Parts *parts)
 		refuse_with(NULL, &error);
 
 	/* The answer has the objects. */
-	policy_check_write(part.op, &part.key);
+	policy_check_write(&part);
 	policy_check_read(&part.key);
 	append_part(parts, &part);
 	return 1;
@@ -332,6 +363,7 @@ store_txn(PG_FUNCTION_ARGS)
 		.key = {.api_group = "", .version = "", .kind = "", .name = ""}
 	};
 	Parts		parts;
+	Command		writer = {.manager = NULL};
 	Answer		answer;
 	TupleDesc	desc;
 	Datum		values[3];
@@ -343,6 +375,8 @@ store_txn(PG_FUNCTION_ARGS)
 
 	command.version = parts.version = api_version();
 	api_check_version(&command);
+	api_manager_arguments(fcinfo, 4, -1, &writer);
+	parts.manager = writer.manager;
 	initStringInfo(&parts.bytes);
 	command.parts.n_compares = take_array(fcinfo, 0, "compares", &parts, append_compare);
 	command.parts.n_success = take_array(fcinfo, 1, "success", &parts, append_operation);

@@ -70,6 +70,42 @@ api_reason_argument(FunctionCallInfo fcinfo, int argno)
 	return reason;
 }
 
+/* Kubernetes' limit, in bytes; of both names. */
+#define MAX_MANAGER_LENGTH 128
+
+static char *
+name_argument(FunctionCallInfo fcinfo, int argno, const char *what)
+{
+	char	   *name = api_optional_text(fcinfo, argno);
+	bool		valid;
+
+	if (name == NULL)
+		return NULL;
+	valid = name[0] != '\0' && strlen(name) <= MAX_MANAGER_LENGTH;
+	for (const char *s = name; *s != '\0'; s++)
+		valid = valid && (unsigned char) *s >= ' ' && *s != 0x7F;
+	if (!valid)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid argument \"%s\"", what),
+				 errdetail("It must not be empty, longer than %d bytes, or contain control characters.",
+						   MAX_MANAGER_LENGTH)));
+	return name;
+}
+
+void
+api_manager_arguments(FunctionCallInfo fcinfo, int manager, int subresource, Command *command)
+{
+	command->manager = name_argument(fcinfo, manager, "field_manager");
+	if (subresource < 0)
+		return;
+	command->subresource = name_argument(fcinfo, subresource, "subresource");
+	if (command->subresource != NULL && command->manager == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"subresource\" needs a field_manager")));
+}
+
 static void
 expected_argument(FunctionCallInfo fcinfo, int argno, Command *command)
 {
@@ -187,7 +223,7 @@ api_perform(FunctionCallInfo fcinfo, Command *command)
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
-	policy_check_write(command->op, &command->key);
+	policy_check_write(command);
 	api_submit(command, &answer);
 
 	values[0] = CStringGetTextDatum(outcome_op_name((OutcomeOp) answer.op));
@@ -209,6 +245,7 @@ store_create(PG_FUNCTION_ARGS)
 	object_check(command.body, &command.key);
 	command.reason = api_reason_argument(fcinfo, 1);
 	ttl_argument(fcinfo, 2, &command);
+	api_manager_arguments(fcinfo, 3, 4, &command);
 	return api_perform(fcinfo, &command);
 }
 
@@ -223,6 +260,7 @@ store_put(PG_FUNCTION_ARGS)
 	expected_argument(fcinfo, 1, &command);
 	command.reason = api_reason_argument(fcinfo, 2);
 	ttl_argument(fcinfo, 3, &command);
+	api_manager_arguments(fcinfo, 4, 5, &command);
 	return api_perform(fcinfo, &command);
 }
 
@@ -237,6 +275,7 @@ store_update(PG_FUNCTION_ARGS)
 	command.has_expected = object_resource_version(command.body, &command.expected);
 	command.reason = api_reason_argument(fcinfo, 1);
 	ttl_argument(fcinfo, 2, &command);
+	api_manager_arguments(fcinfo, 3, 4, &command);
 	return api_perform(fcinfo, &command);
 }
 
@@ -250,7 +289,7 @@ api_patch_type(const char *name, PatchType *type)
 	else if (strcmp(name, "strategic") == 0)
 		*type = PATCH_STRATEGIC;
 	else if (strcmp(name, "apply") == 0)
-		api_not_supported(psprintf("patch type \"%s\"", name));
+		*type = PATCH_APPLY;
 	else
 		return false;
 	return true;
@@ -270,6 +309,39 @@ patch_type_argument(FunctionCallInfo fcinfo, int argno)
 	return type;
 }
 
+/*
+ * What is particular to an apply: there is somebody who owns what he wants, and
+ * he names the resource.  A resourceVersion is a precondition, as in an update.
+ */
+static void
+apply_arguments(Command *command)
+{
+	ResourceKey key;
+
+	if (command->patch_type != PATCH_APPLY)
+	{
+		if (command->force)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("argument \"force\" is for patches of type apply")));
+		return;
+	}
+	if (command->manager == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("an apply needs a field_manager"),
+				 errdetail("What is applied is owned by whoever applies it.")));
+	object_check(command->body, &key);
+	if (!key_equals(&key, &command->key))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid patch"),
+				 errdetail("It names %s of %s, and not the resource that is addressed.",
+						   key_display(&key), key_api_version(&key))));
+	if (!command->has_expected)
+		command->has_expected = object_resource_version(command->body, &command->expected);
+}
+
 Datum
 store_patch(PG_FUNCTION_ARGS)
 {
@@ -287,10 +359,9 @@ store_patch(PG_FUNCTION_ARGS)
 	patch_check(command.body, command.patch_type);
 	expected_argument(fcinfo, 6, &command);
 	command.reason = api_reason_argument(fcinfo, 7);
-	if (!PG_ARGISNULL(8))
-		api_not_supported("ownership of fields (argument \"field_manager\")");
-	if (!PG_ARGISNULL(9) && PG_GETARG_BOOL(9))
-		api_not_supported("ownership of fields (argument \"force\")");
+	api_manager_arguments(fcinfo, 8, 10, &command);
+	command.force = !PG_ARGISNULL(9) && PG_GETARG_BOOL(9);
+	apply_arguments(&command);
 	return api_perform(fcinfo, &command);
 }
 

@@ -18,10 +18,11 @@ extern Jsonb *api_body_argument(FunctionCallInfo fcinfo, int argno, const char *
 
 extern Reason api_reason_argument(FunctionCallInfo fcinfo, int argno);
 
-/*
- * False if there is no patch type of this name; ERROR if there is, but it is
- * not part of this version.
- */
+/* Who writes, and through which subresource; both may be null. */
+extern void api_manager_arguments(FunctionCallInfo fcinfo, int manager, int subresource,
+								  Command *command);
+
+/* False if there is no patch type of this name. */
 extern bool api_patch_type(const char *name, PatchType *type);
 
 /*

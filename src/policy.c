@@ -219,8 +219,11 @@ refuse(const char *what, const ResourceKey *key)
 }
 
 void
-policy_check_write(CommandOp op, const ResourceKey *key)
+policy_check_write(const Command *command)
 {
+	/* an apply creates what is missing, as a put does */
+	CommandOp	op = command->patch_type == PATCH_APPLY ? COMMAND_PUT : command->op;
+	const ResourceKey *key = &command->key;
 	Oid			table = find_table("resources");
 	Facts		facts;
 	Relation	rel;

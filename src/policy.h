@@ -21,8 +21,8 @@
 #include "store.h"
 #include "command.h"
 
-/* ERROR unless the current role may do this to this resource. */
-extern void policy_check_write(CommandOp op, const ResourceKey *key);
+/* ERROR unless the current role may give this command on its resource. */
+extern void policy_check_write(const Command *command);
 
 /* May the current role read this resource, with its table privileges? */
 extern bool policy_may_read(const ResourceKey *key);

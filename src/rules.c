@@ -26,6 +26,7 @@
  */
 #include "postgres.h"
 
+#include "apply_patch.h"
 #include "common/cryptohash.h"
 #include "common/int.h"
 #include "common/sha2.h"
@@ -115,13 +116,14 @@ event_type_name(EventType type)
 typedef struct RulesVersion
 {
 	bool		expiry;			/* a write sets or clears the time to live */
+	bool		ownership;		/* managedFields are kept up */
 } RulesVersion;
 
 static const RulesVersion rules_versions[] =
 {
 	[1] = {.expiry = false},
 	[2] = {.expiry = true},
-	[3] = {.expiry = true},
+	[3] = {.expiry = true, .ownership = true},
 };
 
 /*----------
@@ -647,7 +649,8 @@ check_existence(const Command *command, const StoredObject *current, Outcome *ou
 	 * Nothing to patch, nothing to delete.  No precondition is judged:
 	 * whatever it was to protect is gone.
 	 */
-	if ((command->op == COMMAND_PATCH || command->op == COMMAND_DELETE) && current == NULL)
+	if ((command->op == COMMAND_PATCH || command->op == COMMAND_DELETE) && current == NULL &&
+		command->patch_type != PATCH_APPLY)
 	{
 		outcome->op = OUTCOME_NOOP;
 		return false;
@@ -655,11 +658,46 @@ check_existence(const Command *command, const StoredObject *current, Outcome *ou
 	return true;
 }
 
+/* Does the write change who owns which fields? */
+static bool
+changes_owners(const Command *command, const StoredObject *current)
+{
+	return rules_versions[command->version].ownership &&
+		(command->manager != NULL || (current != NULL && apply_has_owners(current->object)));
+}
+
 bool
 rules_schema_key(const Command *command, const StoredObject *current, ResourceKey *key)
 {
-	return command->op == COMMAND_PATCH && command->patch_type == PATCH_STRATEGIC &&
+	return (command->patch_type == PATCH_STRATEGIC ||
+			(command->body != NULL && changes_owners(command, current))) &&
 		schema_key(&command->key, key);
+}
+
+/*
+ * Server-side apply, or any other write of "object" with the owners that its
+ * fields have then; NULL if it is refused.
+ */
+static Jsonb *
+own_fields(const Command *command, const StoredObject *current, Jsonb *object,
+		   Jsonb *registered, ObjectError *error)
+{
+	char		time[TIME_TEXT_SIZE];
+	Schema		schema;
+	FieldWriter writer = {
+		.manager = command->manager,
+		.subresource = command->subresource,
+		.api_version = key_api_version(&command->key),
+		.time = time,
+		.force = command->force,
+		.schema = &schema
+	};
+
+	time_text(command->time, time);
+	(void) schema_open(&command->key, registered, &schema);
+	if (command->patch_type == PATCH_APPLY)
+		return apply_patch(current ? current->object : NULL, object, &writer, error);
+	return apply_ownership(current ? current->object : NULL, object, &writer, error);
 }
 
 static Jsonb *
@@ -676,37 +714,53 @@ patch_strategic(const Command *command, Jsonb *target, Jsonb *registered, Object
 	return NULL;
 }
 
+/* What is to be stored, before the stamps; NULL if it is refused. */
+static Jsonb *
+make_object(const Command *command, const StoredObject *current, Jsonb *schema,
+			ObjectError *error)
+{
+	Jsonb	   *object = command->body;
+
+	if (command->patch_type == PATCH_MERGE)
+		object = patch_merge(current->object, object);
+	else if (command->patch_type == PATCH_JSON)
+		object = json_patch_apply(current->object, object, error);
+	else if (command->patch_type == PATCH_STRATEGIC)
+		object = patch_strategic(command, current->object, schema, error);
+	if (object != NULL && JB_ROOT_IS_OBJECT(object) && changes_owners(command, current))
+		object = own_fields(command, current, object, schema, error);
+	return object;
+}
+
 /*
- * What the patch makes of the object, NULL if it is refused.  On the way there
- * a patch may take many times the memory of its result, and there may be a
- * thousand patches in a transaction; so none of that outlives it.
+ * The same, or a refusal as the outcome.  On the way there a patch may take
+ * many times the memory of its result, and there may be a thousand patches in a
+ * transaction; so none of that outlives it.
  */
 static Jsonb *
-patch_object(const Command *command, Jsonb *target, Jsonb *schema, Outcome *outcome)
+patch_object(const Command *command, const StoredObject *current, Jsonb *schema,
+			 Outcome *outcome)
 {
 	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "store patch",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext outer = MemoryContextSwitchTo(scratch);
 	ObjectError error = {0};
-	Jsonb	   *patched;
+	Jsonb	   *made = make_object(command, current, schema, &error);
 	Jsonb	   *object = NULL;
 
-	if (command->patch_type == PATCH_MERGE)
-		patched = patch_merge(target, command->body);
-	else if (command->patch_type == PATCH_STRATEGIC)
-		patched = patch_strategic(command, target, schema, &error);
-	else
-		patched = json_patch_apply(target, command->body, &error);
-
 	MemoryContextSwitchTo(outer);
-	if (patched != NULL)
+	if (made != NULL)
 	{
-		object = palloc(VARSIZE(patched));
-		memcpy(object, patched, VARSIZE(patched));
+		object = palloc(VARSIZE(made));
+		memcpy(object, made, VARSIZE(made));
 	}
 	else
 		refuse(outcome, error.sqlstate,
-			   psprintf("the patch does not apply to %s", key_display(&command->key)),
+			   error.sqlstate == ERRCODE_T_R_SERIALIZATION_FAILURE ?
+			   psprintf("fields of %s have other owners", key_display(&command->key)) :
+			   command->op == COMMAND_PATCH ?
+			   psprintf("the patch does not apply to %s", key_display(&command->key)) :
+			   psprintf("%s cannot be written like this", key_display(&command->key)),
 			   pstrdup(error.detail), error.hint ? pstrdup(error.hint) : NULL);
 	MemoryContextDelete(scratch);
 	return object;
@@ -737,8 +791,8 @@ rules_apply(const Command *command, const StoredObject *current,
 		refuse_size(outcome, command, VARSIZE(object));
 		return;
 	}
-	if (command->op == COMMAND_PATCH)
-		object = patch_object(command, current->object, schema, outcome);
+	if (command->op == COMMAND_PATCH || changes_owners(command, current))
+		object = patch_object(command, current, schema, outcome);
 	if (object == NULL || !check_identity(command, object, outcome))
 		return;
 

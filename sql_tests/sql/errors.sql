@@ -129,7 +129,7 @@ SELECT v AS arguments, r.* FROM (VALUES
 	'''Pod'', ''a'', ''{}'', type => ''apply'''), ('''Pod'', ''a'', ''{}'', type => ''xml'''), (
 	'''Pod'', ''a'', ''{}'', type => NULL'), ('''Pod'', ''a'', ''{}'', expected => -1'), (
 	'''Pod'', ''a'', ''{}'', reason => ''whim'''), (
-	'''Pod'', ''a'', ''{}'', field_manager => ''me'''), (
+	'''Pod'', ''a'', ''{}'', field_manager => '''''), (
 	'''Pod'', ''a'', ''{}'', force => true')) v(v),
 	pg_temp.refused(format('SELECT store.patch(%s)', v)) r;
 SELECT v AS arguments, r.* FROM (VALUES

@@ -9,7 +9,8 @@ RETURNS pg_temp.patched LANGUAGE plpgsql AS $$
 DECLARE
 	r pg_temp.patched;
 BEGIN
-	PERFORM store.patch(kind, 'target', '{"metadata": {"finalizers": null}}', 'strategic', api_version);
+	PERFORM store.patch(kind, 'target', '{"metadata": {"finalizers": null}}', 'strategic',
+		api_version);
 	PERFORM store.delete(kind, 'target', 'strategic', api_version);
 	PERFORM store.put(jsonb_build_object('apiVersion', api_version, 'kind', kind,
 		'metadata', '{"name": "target", "namespace": "strategic"}'::jsonb

@@ -252,7 +252,7 @@ FROM (VALUES
 	(29, '[]', '[{"patch": {"key": POD, "type": "json", "patch": {}}}]'),
 	(30, '[]', '[{"patch": {"key": POD, "type": "json", "patch": [{"op": "add"}]}}]'),
 	(31, '[]', '[{"patch": {"key": POD, "type": "yaml", "patch": {}}}]'),
-	(32, '[]', '[{"patch": {"key": POD, "patch": {}, "force": true}}]')
+	(32, '[]', '[{"patch": {"key": POD, "patch": {}, "strength": true}}]')
 ) AS c(number, compares, success), LATERAL pg_temp.refusal(
 	replace(c.compares, 'POD', '{"apiVersion": "v1", "kind": "Pod", "name": "x"}')::jsonb,
 	replace(c.success, 'POD', '{"apiVersion": "v1", "kind": "Pod", "name": "x"}')::jsonb) AS r
