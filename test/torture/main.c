@@ -4,12 +4,13 @@
  *	  Torture: arguments, phases, what is there at the end, the summary.
  *
  *	torture run [-s seed] [-t seconds] [-r operations/s] [-b bindir] [-c CONTROL]
- *		[-f FAULT,...] -o HISTORY FOLDER=CONNINFO ...
+ *		[-p] [-f FAULT,...] -o HISTORY FOLDER=CONNINFO ...
  *	torture judge HISTORY
  *
  * One argument for each node: its data directory and how to reach it.  The
  * nodes are node1, node2, ... and the store is empty.  CONTROL is the socket of
- * the proxy between the nodes.  See torture.h.
+ * the proxy between the nodes.  With -p clients wait however long it takes, and
+ * each request must come to a certain end.  See torture.h.
  *
  *-------------------------------------------------------------------------
  */
@@ -332,6 +333,18 @@ run(void)
 	return highest_term() - first_term;
 }
 
+/*
+ * No session was ended, and no client gave up: every outcome is known.
+ */
+static void
+judge_patience(void)
+{
+	for (int verb = 0; verb < N_VERBS; verb++)
+		if (torture.outcomes[verb][OUTCOME_UNKNOWN] > 0)
+			violation("uncertain: %ld of %s", torture.outcomes[verb][OUTCOME_UNKNOWN],
+					  verb_names[verb]);
+}
+
 /* ------------------------------------------------------------------------
  * The summary
  * ------------------------------------------------------------------------
@@ -367,7 +380,7 @@ static void
 usage(void)
 {
 	fprintf(stderr, "usage: torture run [-s seed] [-t seconds] [-r operations/s] [-b bindir]"
-			" [-c CONTROL] [-f FAULT,...] -o HISTORY FOLDER=CONNINFO ...\n"
+			" [-c CONTROL] [-p] [-f FAULT,...] -o HISTORY FOLDER=CONNINFO ...\n"
 			"       torture judge HISTORY\n");
 	exit(2);
 }
@@ -378,7 +391,7 @@ parse_arguments(int argc, char **argv)
 	int			option;
 
 	check.seed = (uint64_t) time(NULL);
-	while ((option = getopt(argc, argv, "s:t:r:b:c:f:o:")) != -1)
+	while ((option = getopt(argc, argv, "s:t:r:b:c:pf:o:")) != -1)
 	{
 		switch (option)
 		{
@@ -396,6 +409,9 @@ parse_arguments(int argc, char **argv)
 				break;
 			case 'c':
 				torture.control_path = optarg;
+				break;
+			case 'p':
+				torture.patient = true;
 				break;
 			case 'f':
 				torture.only = optarg;
@@ -456,6 +472,8 @@ main(int argc, char **argv)
 	network_open();
 	shim_open();
 	elections = run();
+	if (torture.patient)
+		judge_patience();
 	fclose(file);
 	violations = check.violations + judge_file(torture.history_path);
 	report(elections);

@@ -33,6 +33,7 @@ typedef struct Torture
 	const char *history_path;
 	const char *control_path;	/* of the proxy; NULL: no faults of the network */
 	bool		has_shim;		/* the servers have it */
+	bool		patient;		/* clients wait for an answer, however long */
 	const char *only;			/* faults to choose from, with commas; NULL: all */
 	int64_t		start;			/* index when the first client began */
 	_Atomic int64_t final;		/* watchers may stop there; 0: not known yet */
