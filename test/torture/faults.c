@@ -192,8 +192,15 @@ fault_restart(int node, Random *random)
 
 	if (!node_hold(node))
 		return false;
+	/*
+	 * PostgreSQL 15 waits for its checkpointer for ever if it is to shut down
+	 * while it recovers from the crash of a process.
+	 */
 	if (!server_control(node, "restart", mode))
+	{
+		(void) server_control(node, "stop", "immediate");
 		server_start(node);
+	}
 	node_release(node);
 	return true;
 }
