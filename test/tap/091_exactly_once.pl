@@ -15,8 +15,7 @@ use Test::More;
 my $seconds = $ENV{EXACTLY_ONCE_SECONDS} || 15;
 my $seed = $ENV{EXACTLY_ONCE_SEED} || int(rand(1_000_000_000));
 my $history = "$PostgreSQL::Test::Utils::tmp_check/exactly_once.history";
-my $faults = 'end of a raft worker,end of an apply worker,stop of a raft worker,'
-  . 'stop of an apply worker,transfer,long transaction';
+my $faults = 'end of a raft worker,end of an apply worker,stop of a raft worker,transfer';
 
 my $cluster = StoreCluster->new(
 	conf => "max_connections = 60\nstore.log_segment_size = '256kB'\n"
@@ -27,7 +26,7 @@ my $output = '';
 $cluster->wait_for_leader;
 my $run = IPC::Run::start(
 	[
-		'build/torture', 'run', '-p', '-s', $seed, '-t', $seconds, '-r', 300,
+		'build/torture', 'run', '-p', '-s', $seed, '-t', $seconds, '-r', 600,
 		'-o', $history, '-f', $faults, @nodes
 	],
 	'<', \undef, '>&', sub { $output .= $_[0]; note($_[0]); });

@@ -122,6 +122,7 @@ extern void network_heal(void);
 extern void network_stats(char *text, size_t size);
 extern bool fault_isolate(int node, Random *random);
 extern bool fault_isolate_leader(int node, Random *random);
+extern bool fault_late_leader(int node, Random *random);
 extern bool fault_deaf(int node, Random *random);
 extern bool fault_mute(int node, Random *random);
 extern bool fault_bridge(int node, Random *random);
