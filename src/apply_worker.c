@@ -216,6 +216,7 @@ publish(void)
 	pg_atomic_write_u64(&progress->applied_index, worker.applied);
 	for (uint32 i = 0; i < worker.n_answers; i++)
 		send_answer(&worker.answers[i]);
+	pg_atomic_write_u64(&progress->answered_index, worker.applied);
 	request_wake_applied(worker.applied);
 
 	/* From here on, who of an earlier term is not answered never will be. */
@@ -314,7 +315,10 @@ open_machine(void)
 	/* The last one may have ended between its commit and telling anybody. */
 	watchers_mark_all(&everything, 0, worker.applied);
 
-	pg_atomic_fetch_add_u64(&progress->apply_lives, 1);
+	/* Did our predecessor get from its last commit to the answers? */
+	if (pg_atomic_read_u64(&progress->answered_index) != worker.applied)
+		pg_atomic_fetch_add_u64(&progress->apply_lives, 1);
+	pg_atomic_write_u64(&progress->answered_index, worker.applied);
 	pg_atomic_write_u64(&progress->floor, position.floor);
 	pg_atomic_write_u64(&progress->applied_index, worker.applied);
 	pg_atomic_write_u64(&progress->last_event, worker.last_event);

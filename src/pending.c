@@ -53,8 +53,11 @@ static dlist_head batches;		/* ReadBatch, asked */
 static ReadBatch *open_batch;	/* not asked yet */
 static uint64 next_batch_id = 1;
 
+/* What a predecessor took on was proposed up to this term; 0: it is settled. */
+static uint64 orphan_term;
+
 void
-pending_init(void)
+pending_init(uint64 term)
 {
 	context = AllocSetContextCreate(CurrentMemoryContext,
 									"store pending requests", ALLOCSET_DEFAULT_SIZES);
@@ -65,6 +68,8 @@ pending_init(void)
 	bytes_waiting = 0;
 	bytes = 0;
 	open_batch = NULL;
+	orphan_term = term;
+	request_ask_again();
 }
 
 static void
@@ -258,6 +263,12 @@ pending_sweep(uint64 applied_term)
 {
 	uint64		apply_life = pg_atomic_read_u64(&progress->apply_lives);
 	dlist_mutable_iter iter;
+
+	if (orphan_term != 0 && applied_term > orphan_term)
+	{
+		request_ask_orphans();
+		orphan_term = 0;
+	}
 
 	dlist_foreach_modify(iter, &waiting)
 	{

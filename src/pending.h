@@ -17,8 +17,11 @@
  * request id.  So it is applied exactly once, however often leaders die.
  *
  * The proof needs an apply worker that answers whatever it applies.  One that
- * dies between the two breaks it, so what was proposed in an earlier life of
- * the apply worker is left alone: its outcome is unknown.
+ * dies between the two breaks it, and the next one notices (apply_lives); what
+ * was proposed before is then left alone: its outcome is unknown.
+ *
+ * A raft worker that dies forgets all this, but its backends do not: the next
+ * one lets them ask again, by the same proof (request_ask_again()).
  *
  * Reads wait in batches, one round of confirmation for all reads of a turn.
  * They change nothing, so they are simply asked again.
@@ -35,7 +38,8 @@
 /* Bytes of writes that one node keeps pending; past it they are refused. */
 #define PENDING_LIMIT	(64 * 1024 * 1024)
 
-extern void pending_init(void);
+/* "term": the highest that an earlier raft worker can have proposed in. */
+extern void pending_init(uint64 term);
 
 /*
  * Take on a write of a backend of this node.  Its bytes are copied, and get

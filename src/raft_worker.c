@@ -846,7 +846,7 @@ open_node(void)
 	restore(contents, applied_index);
 	roster_init(contents, worker.transport);
 	turn_init(contents->last_index);
-	pending_init();
+	pending_init(contents->state.term);
 	outbox_init(worker.transport, &worker.origin);
 	greeting_init(worker.transport, &worker.origin, worker.node_id);
 	inbox_begin();

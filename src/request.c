@@ -55,6 +55,17 @@ typedef struct RequestSlot
 	uint32		length;
 	dsa_pointer data;			/* of an answer not yet fetched */
 
+	/*
+	 * For a raft worker that starts: may this be asked again, in which life of
+	 * the tables was it begun, and of the apply worker claimed?  orphan: the
+	 * one who claimed it is no more.  again: the backend shall submit it.
+	 */
+	bool		repeatable;
+	bool		orphan;
+	bool		again;
+	uint64		epoch;
+	uint64		apply_life;
+
 	/* sleeping until this index is applied; 0: not sleeping */
 	pg_atomic_uint64 wait_index;
 } RequestSlot;
@@ -179,6 +190,10 @@ request_begin(RequestId *id)
 	SpinLockAcquire(&slot->mutex);
 	slot->sequence = id->sequence;
 	slot->phase = REQUEST_QUEUED;
+	slot->repeatable = false;	/* request_call() says so */
+	slot->orphan = false;
+	slot->again = false;
+	slot->epoch = pg_atomic_read_u64(&progress->epoch);
 	SpinLockRelease(&slot->mutex);
 }
 
@@ -291,8 +306,24 @@ fetch(RequestSlot *slot, Answer *answer)
 	return true;
 }
 
+/*
+ * Does a new raft worker want this request once more?
+ */
+static bool
+is_asked_again(RequestSlot *slot)
+{
+	bool		again;
+
+	SpinLockAcquire(&slot->mutex);
+	again = slot->again;
+	slot->again = false;
+	SpinLockRelease(&slot->mutex);
+	return again;
+}
+
 static void
-wait_for_answer(InboxKind kind, TimestampTz deadline, Answer *answer)
+wait_for_answer(InboxKind kind, const RequestId *id, const char *data, Size length,
+				TimestampTz deadline, Answer *answer)
 {
 	RequestSlot *slot = my_slot();
 
@@ -304,6 +335,11 @@ wait_for_answer(InboxKind kind, TimestampTz deadline, Answer *answer)
 		if (fetch(slot, answer))
 			return;
 		check_interrupts(kind);
+		if (is_asked_again(slot))
+		{
+			submit(kind, id, data, length, deadline);
+			continue;
+		}
 
 		left = remaining_ms(deadline);
 		if (left <= 0)
@@ -365,10 +401,13 @@ request_call(InboxKind kind, const RequestId *id,
 
 	INSTR_TIME_SET_CURRENT(start);
 	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), store_request_timeout);
+	SpinLockAcquire(&my_slot()->mutex);
+	my_slot()->repeatable = (kind == INBOX_WRITE || kind == INBOX_READ);
+	SpinLockRelease(&my_slot()->mutex);
 	PG_TRY();
 	{
 		submit(kind, id, data, length, deadline);
-		wait_for_answer(kind, deadline, answer);
+		wait_for_answer(kind, id, data, length, deadline, answer);
 	}
 	PG_CATCH();
 	{
@@ -452,6 +491,7 @@ request_claim(uint32 slotno, uint64 sequence)
 	if (slot->sequence == sequence && slot->phase == REQUEST_QUEUED)
 	{
 		slot->phase = REQUEST_CLAIMED;
+		slot->apply_life = pg_atomic_read_u64(&progress->apply_lives);
 		claimed = true;
 	}
 	SpinLockRelease(&slot->mutex);
@@ -467,6 +507,59 @@ request_requeue(uint32 slotno, uint64 sequence)
 	if (slot->sequence == sequence && slot->phase == REQUEST_CLAIMED)
 		slot->phase = REQUEST_QUEUED;
 	SpinLockRelease(&slot->mutex);
+}
+
+/*
+ * Those that nobody has claimed are asked again at once.  (One of them may
+ * still lie in the inbox; of two records with one id, one is claimed.)
+ */
+void
+request_ask_again(void)
+{
+	uint64		epoch = pg_atomic_read_u64(&progress->epoch);
+
+	for (int i = 0; i < MaxBackends; i++)
+	{
+		RequestSlot *slot = &shared->slots[i];
+		bool		again = false;
+
+		SpinLockAcquire(&slot->mutex);
+		slot->orphan = false;
+		if (slot->sequence != 0 && slot->repeatable && slot->epoch == epoch)
+		{
+			again = (slot->phase == REQUEST_QUEUED);
+			slot->orphan = (slot->phase == REQUEST_CLAIMED);
+		}
+		slot->again = again;
+		SpinLockRelease(&slot->mutex);
+		if (again)
+			SetLatch(&ProcGlobal->allProcs[i].procLatch);
+	}
+}
+
+void
+request_ask_orphans(void)
+{
+	uint64		apply_life = pg_atomic_read_u64(&progress->apply_lives);
+
+	for (int i = 0; i < MaxBackends; i++)
+	{
+		RequestSlot *slot = &shared->slots[i];
+		bool		again;
+
+		SpinLockAcquire(&slot->mutex);
+		again = slot->sequence != 0 && slot->orphan && slot->phase == REQUEST_CLAIMED &&
+			slot->apply_life == apply_life;
+		slot->orphan = false;
+		if (again)
+		{
+			slot->phase = REQUEST_QUEUED;
+			slot->again = true;
+		}
+		SpinLockRelease(&slot->mutex);
+		if (again)
+			SetLatch(&ProcGlobal->allProcs[i].procLatch);
+	}
 }
 
 bool

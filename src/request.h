@@ -125,6 +125,17 @@ extern void request_refuse(uint32 slot, uint64 sequence, int sqlstate,
 extern void request_put_off(uint32 slot, uint64 sequence, int sqlstate,
 							const char *message, const char *detail, const char *hint);
 
+/*
+ * The raft worker has started and knows nothing of what its predecessor took
+ * on.  request_ask_again(): backends whose write or read is certainly in no log
+ * submit it once more, under the same id.  request_ask_orphans(): so do those
+ * whose write was claimed by the predecessor, once it is proved that it is in no
+ * log (pending.h): an entry was applied of a term after all that the predecessor
+ * can have proposed in.
+ */
+extern void request_ask_again(void);
+extern void request_ask_orphans(void);
+
 /* The apply worker: wake those who sleep in request_wait_applied(). */
 extern void request_wake_applied(uint64 applied);
 

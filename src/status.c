@@ -72,6 +72,7 @@ status_shmem_init(void)
 	pg_atomic_init_u64(&progress->floor, 0);
 	pg_atomic_init_u64(&progress->history_gone, 0);
 	pg_atomic_init_u64(&progress->wanted_floor, 0);
+	pg_atomic_init_u64(&progress->answered_index, PG_UINT64_MAX);
 	pg_atomic_init_u64(&progress->apply_lives, 0);
 	pg_atomic_init_u64(&progress->notified_index, 0);
 	pg_atomic_init_u64(&progress->epoch, 0);
@@ -94,6 +95,7 @@ status_reset_progress(void)
 	pg_atomic_write_u64(&progress->floor, 0);
 	pg_atomic_write_u64(&progress->history_gone, 0);
 	pg_atomic_write_u64(&progress->wanted_floor, 0);
+	pg_atomic_write_u64(&progress->answered_index, PG_UINT64_MAX);
 	pg_atomic_write_u64(&progress->notified_index, 0);
 	pg_atomic_write_u32(&progress->version, 0);
 }

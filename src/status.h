@@ -101,9 +101,12 @@ typedef struct SharedProgress
 	pg_atomic_uint64 wanted_floor;
 
 	/*
-	 * Counts the starts of the apply worker.  One that ended between applying
-	 * and answering leaves writes unanswered that are not lost.
+	 * Whoever waited for an entry up to answered_index has been told; apply
+	 * worker.  One that ended between applying and answering leaves writes
+	 * unanswered that are not lost; apply_lives counts how often that was so,
+	 * the start of the server included.
 	 */
+	pg_atomic_uint64 answered_index;
 	pg_atomic_uint64 apply_lives;
 
 	/*

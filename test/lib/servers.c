@@ -104,7 +104,7 @@ server_control(int node, const char *command, const char *mode)
 	char		program[1024];
 	char		log[1024];
 	char	   *const start[] = {program, "-D", check.nodes[node].folder, "-l", log,
-	"-m", (char *) mode, "-w", "-t", "60", "-s", (char *) command, NULL};
+	"-m", (char *) mode, "-w", "-t", "30", "-s", (char *) command, NULL};
 	posix_spawn_file_actions_t actions;
 	pid_t		pid;
 	int			status = -1;

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ANSWER_LIMIT_MS		15000
+#define ANSWER_LIMIT_MS		(torture.patient ? 150000 : 15000)
 
 typedef struct Self
 {
@@ -308,7 +308,7 @@ write_something(Self *self, Operation *operation)
 	draw_write(self, operation);
 	sql = write_statement(self, operation, params, &n_params);
 	operation->begin_us = now_us();
-	if (random_one_in(&self->random, 200))
+	if (!torture.patient && random_one_in(&self->random, 200))
 		answer = hang_up(self, sql, n_params, params);
 	else
 		answer = client_query(&self->client, ANSWER_LIMIT_MS, sql, n_params, params);
@@ -370,6 +370,8 @@ static bool
 begin_session(Self *self)
 {
 	static const char *const patience[] = {"500ms", "2s", "5s"};
+	bool		hasty = !torture.patient && random_one_in(&self->random, 8);
+	const char *timeout = patience[random_int(&self->random, 0, 2)];
 	char		sql[300];
 	Answer		answer;
 
@@ -378,9 +380,9 @@ begin_session(Self *self)
 	snprintf(sql, sizeof(sql), "SELECT set_config('store.request_timeout', '%s', false),"
 			 " set_config('store.read_consistency', '%s', false),"
 			 " set_config('statement_timeout', '%d', false)",
-			 patience[random_int(&self->random, 0, 2)],
+			 torture.patient ? "120s" : timeout,
 			 self->reads_locally ? "local" : "linearizable",
-			 random_one_in(&self->random, 8) ? random_int(&self->random, 5, 200) : 0);
+			 hasty ? random_int(&self->random, 5, 200) : 0);
 	answer = client_query(&self->client, ANSWER_LIMIT_MS, sql, 0, NULL);
 	PQclear(answer.result);
 	if (answer.ending == ENDED_REFUSED)

@@ -192,8 +192,15 @@ fault_restart(int node, Random *random)
 
 	if (!node_hold(node))
 		return false;
+	/*
+	 * PostgreSQL 15 waits for its checkpointer for ever if it is to shut down
+	 * while it recovers from the crash of a process.
+	 */
 	if (!server_control(node, "restart", mode))
+	{
+		(void) server_control(node, "stop", "immediate");
 		server_start(node);
+	}
 	node_release(node);
 	return true;
 }
@@ -252,18 +259,35 @@ fault_crash_apply(int node, Random *random)
 	return signal_worker(node, "apply", SIGKILL);
 }
 
+/*
+ * As an error would.  Half of the time it is held up before, so that much waits
+ * for it when it ends.
+ */
+static bool
+end_worker(int node, const char *type, Random *random)
+{
+	pid_t		worker = worker_pid(node, type);
+	bool		ended;
+
+	if (worker <= 1)
+		return false;
+	if (random_one_in(random, 2) && kill(worker, SIGSTOP) == 0)
+		(void) wait_in_phase(PHASE_TROUBLE, random_int(random, 50, 500));
+	ended = kill(worker, SIGTERM) == 0;
+	(void) kill(worker, SIGCONT);
+	return ended;
+}
+
 bool
 fault_end_raft(int node, Random *random)
 {
-	(void) random;
-	return signal_worker(node, "raft", SIGTERM);
+	return end_worker(node, "raft", random);
 }
 
 bool
 fault_end_apply(int node, Random *random)
 {
-	(void) random;
-	return signal_worker(node, "apply", SIGTERM);
+	return end_worker(node, "apply", random);
 }
 
 /* ------------------------------------------------------------------------

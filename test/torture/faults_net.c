@@ -110,6 +110,20 @@ fault_isolate_leader(int node, Random *random)
 	return node >= 0 && fault_isolate(node, random);
 }
 
+/*
+ * What the leader hears is old, and then nobody hears it: it believes in itself
+ * for longest when it has been replaced.
+ */
+bool
+fault_late_leader(int node, Random *random)
+{
+	node = find_leader();
+	if (node < 0 || !order("rule * " NAME " delay=%d", node + 1, random_int(random, 500, 900)))
+		return false;
+	(void) wait_in_phase(PHASE_TROUBLE, 1500);
+	return order("rule " NAME " * cut=1", node + 1) && endure(random_int(random, 2000, 4000));
+}
+
 /* It hears nothing, and is heard. */
 bool
 fault_deaf(int node, Random *random)

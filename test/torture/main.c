@@ -4,12 +4,13 @@
  *	  Torture: arguments, phases, what is there at the end, the summary.
  *
  *	torture run [-s seed] [-t seconds] [-r operations/s] [-b bindir] [-c CONTROL]
- *		[-f FAULT,...] -o HISTORY FOLDER=CONNINFO ...
+ *		[-p] [-f FAULT,...] -o HISTORY FOLDER=CONNINFO ...
  *	torture judge HISTORY
  *
  * One argument for each node: its data directory and how to reach it.  The
  * nodes are node1, node2, ... and the store is empty.  CONTROL is the socket of
- * the proxy between the nodes.  See torture.h.
+ * the proxy between the nodes.  With -p clients wait however long it takes, and
+ * each request must come to a certain end.  See torture.h.
  *
  *-------------------------------------------------------------------------
  */
@@ -24,7 +25,7 @@
 #include <unistd.h>
 
 /* Until then, all nodes and watchers should have arrived when all is quiet. */
-#define DRAIN_LIMIT_MS	120000
+#define DRAIN_LIMIT_MS	60000
 
 Check		check = {.seconds = 60,.rate = 150};
 Torture		torture;
@@ -235,7 +236,10 @@ note_end(void)
  * ------------------------------------------------------------------------
  */
 
-/* Every node takes part again, and has what the others have. */
+/*
+ * Every node takes part again, and has what the others have.  If one does not
+ * there is nothing to wait for.
+ */
 static void
 settle(void)
 {
@@ -248,11 +252,15 @@ settle(void)
 			Client		client = {.name = "end"};
 			int64_t		index = insist(&client, node, DRAIN_LIMIT_MS, "SELECT store.barrier()");
 
-			if (index == 0 && round == 0)
+			client_close(&client);
+			if (index == 0)
+			{
 				violation("node %d does not come back", node + 1);
+				enter_phase(PHASE_OVER);
+				return;
+			}
 			if (index > final)
 				final = index;
-			client_close(&client);
 		}
 	}
 	torture.final = final;
@@ -312,7 +320,8 @@ run(void)
 	for (int i = 0; i < N_CLIENTS; i++)
 		pthread_join(clients[i], NULL);
 	settle();
-	enter_phase(PHASE_DRAIN);
+	if (check.phase == PHASE_QUIET)
+		enter_phase(PHASE_DRAIN);
 
 	limit = now_ms() + DRAIN_LIMIT_MS;
 	for (int i = 0; i < N_WATCHERS; i++)
@@ -321,8 +330,9 @@ run(void)
 		{
 			if (now_ms() > limit && check.phase != PHASE_OVER)
 			{
-				violation("watcher %d got to %" PRId64 " of %" PRId64 " and no further", i,
-						  (int64_t) torture.bookmarks[i], (int64_t) torture.final);
+				if (torture.final != 0)
+					violation("watcher %d got to %" PRId64 " of %" PRId64 " and no further", i,
+							  (int64_t) torture.bookmarks[i], (int64_t) torture.final);
 				enter_phase(PHASE_OVER);
 			}
 			(void) wait_in_phase(PHASE_OVER, 20);
@@ -330,6 +340,18 @@ run(void)
 	}
 	note_end();
 	return highest_term() - first_term;
+}
+
+/*
+ * No session was ended, and no client gave up: every outcome is known.
+ */
+static void
+judge_patience(void)
+{
+	for (int verb = 0; verb < N_VERBS; verb++)
+		if (torture.outcomes[verb][OUTCOME_UNKNOWN] > 0)
+			violation("uncertain: %ld of %s", torture.outcomes[verb][OUTCOME_UNKNOWN],
+					  verb_names[verb]);
 }
 
 /* ------------------------------------------------------------------------
@@ -367,7 +389,7 @@ static void
 usage(void)
 {
 	fprintf(stderr, "usage: torture run [-s seed] [-t seconds] [-r operations/s] [-b bindir]"
-			" [-c CONTROL] [-f FAULT,...] -o HISTORY FOLDER=CONNINFO ...\n"
+			" [-c CONTROL] [-p] [-f FAULT,...] -o HISTORY FOLDER=CONNINFO ...\n"
 			"       torture judge HISTORY\n");
 	exit(2);
 }
@@ -378,7 +400,7 @@ parse_arguments(int argc, char **argv)
 	int			option;
 
 	check.seed = (uint64_t) time(NULL);
-	while ((option = getopt(argc, argv, "s:t:r:b:c:f:o:")) != -1)
+	while ((option = getopt(argc, argv, "s:t:r:b:c:pf:o:")) != -1)
 	{
 		switch (option)
 		{
@@ -396,6 +418,9 @@ parse_arguments(int argc, char **argv)
 				break;
 			case 'c':
 				torture.control_path = optarg;
+				break;
+			case 'p':
+				torture.patient = true;
 				break;
 			case 'f':
 				torture.only = optarg;
@@ -456,6 +481,8 @@ main(int argc, char **argv)
 	network_open();
 	shim_open();
 	elections = run();
+	if (torture.patient)
+		judge_patience();
 	fclose(file);
 	violations = check.violations + judge_file(torture.history_path);
 	report(elections);

@@ -4,7 +4,8 @@
  *	  Which fault comes when.
  *
  * There are three, so that faults of different kinds meet: one for processes
- * and members, one for the network, one for disks, clocks and users.  In each,
+ * and members, one for the network, one for workers that end, disks, clocks and
+ * users.  In each,
  * every kind of fault comes once before any comes again.
  *
  *-------------------------------------------------------------------------
@@ -24,13 +25,12 @@ Fault		faults[] = {
 	{"stop of an apply worker", fault_stop_apply, 0, 0},
 	{"kill of a raft worker", fault_crash_raft, 0, 0},
 	{"kill of an apply worker", fault_crash_apply, 0, 0},
-	{"end of a raft worker", fault_end_raft, 0, 0},
-	{"end of an apply worker", fault_end_apply, 0, 0},
 	{"restart", fault_restart, 0, 0},
 	{"transfer", fault_transfer, 0, 0},
 	{"removal and join", fault_replace, 0, 0},
 	{"isolation", fault_isolate, 1, 0},
 	{"isolation of the leader", fault_isolate_leader, 1, 0},
+	{"late leader", fault_late_leader, 1, 0},
 	{"deaf node", fault_deaf, 1, 0},
 	{"mute node", fault_mute, 1, 0},
 	{"bridge", fault_bridge, 1, 0},
@@ -39,6 +39,8 @@ Fault		faults[] = {
 	{"reordering", fault_reorder, 1, 0},
 	{"throttle", fault_throttle, 1, 0},
 	{"reset", fault_reset, 1, 0},
+	{"end of a raft worker", fault_end_raft, 2, 0},
+	{"end of an apply worker", fault_end_apply, 2, 0},
 	{"slow disk", fault_slow_disk, 2, 0},
 	{"failing disk", fault_broken_disk, 2, 0},
 	{"full disk", fault_full_disk, 2, 0},

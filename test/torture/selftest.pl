@@ -21,7 +21,10 @@ my @DOCTORED = (
 	[ two_stories => 'a watcher was told of another key', '13 (M.*) A10.0:k3', '13 $1 A10.0:k0' ],
 	[ chain => 'a change of what was there, as if it had not been', 'M8.0', 'A8.0' ],
 	[ nobody_wrote => 'a value that no client put', 'W 3 3 2 800 900 .*\n', '' ],
-	[ nobody_wrote => 'a deletion that nobody did', 'delete ok 00000 11', 'delete refused RS503 0' ],
+	[
+		nobody_wrote => 'a deletion that nobody did', 'delete ok 00000 11',
+		'delete refused RS503 0'
+	],
 	[ ghost => 'a write that failed for certain is there', 'unknown RS500', 'refused RS503' ],
 	[ ghost => 'a branch that was not taken is there', 'txn ok 00000 9', 'txn else 00000 14' ],
 	[
@@ -42,7 +45,10 @@ my @DOCTORED = (
 	[ real_time => 'one index given to two', 'noop 00000 12', 'noop 00000 13' ],
 	[ stale => 'a read of what had been replaced', 'k0 k0=1-2@8', 'k0 k0=1-1@6' ],
 	[ stale => 'a barrier in the past', 'plain ok 00000 13', 'plain ok 00000 9' ],
-	[ no_such_state => 'half a transaction is read', 'list (.*) \* k0=1-2@8', 'list $1 * k1=2-1@7' ],
+	[
+		no_such_state => 'half a transaction is read', 'list (.*) \* k0=1-2@8',
+		'list $1 * k1=2-1@7'
+	],
 	[ no_such_state => 'a value under another version', 'k2=2-2@9\nR', "k2=2-2\@8\nR" ],
 	[
 		back_in_time => 'a session goes back', 'local (.*) k0=1-2@8 k2=2-2@9',

@@ -33,6 +33,7 @@ typedef struct Torture
 	const char *history_path;
 	const char *control_path;	/* of the proxy; NULL: no faults of the network */
 	bool		has_shim;		/* the servers have it */
+	bool		patient;		/* clients wait for an answer, however long */
 	const char *only;			/* faults to choose from, with commas; NULL: all */
 	int64_t		start;			/* index when the first client began */
 	_Atomic int64_t final;		/* watchers may stop there; 0: not known yet */
@@ -121,6 +122,7 @@ extern void network_heal(void);
 extern void network_stats(char *text, size_t size);
 extern bool fault_isolate(int node, Random *random);
 extern bool fault_isolate_leader(int node, Random *random);
+extern bool fault_late_leader(int node, Random *random);
 extern bool fault_deaf(int node, Random *random);
 extern bool fault_mute(int node, Random *random);
 extern bool fault_bridge(int node, Random *random);

@@ -54,6 +54,17 @@ note_answer(int number, int node, int64_t since, const PGresult *result)
 	return bookmark;
 }
 
+/*
+ * What ends a watch and not the watching: a lock that was in the way too long,
+ * tables that a copy has replaced.  Who comes again finds all there is; or else
+ * does not get to the end, which is seen then.
+ */
+static bool
+is_interruption(const char *sqlstate)
+{
+	return strcmp(sqlstate, "57014") == 0 || strcmp(sqlstate, "RS410") == 0;
+}
+
 static void
 watch_once(int number, Client *client, Random *random)
 {
@@ -73,7 +84,7 @@ watch_once(int number, Client *client, Random *random)
 	if (answer.ending == ENDED_WELL)
 		torture.bookmarks[number] = note_answer(number, client->node, since, answer.result);
 	else if (answer.ending == ENDED_REFUSED && !is_outage(answer.sqlstate) &&
-			 strcmp(answer.sqlstate, "57014") != 0)
+			 !is_interruption(answer.sqlstate))
 		violation("watcher %d at %" PRId64 " was refused: %s %s", number, since, answer.sqlstate,
 				  answer.message);
 	PQclear(answer.result);
