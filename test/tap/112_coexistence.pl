@@ -42,7 +42,8 @@ is($put->($_, 'beside-' . $_->name), 'Created', $_->name . ' writes beside other
   for $one, $two;
 $cluster->is_same_everywhere('both have the same');
 is( $one->safe_psql('postgres',
-		q{SELECT count(*) > 0 FROM pg_stat_statements WHERE query LIKE 'SELECT op FROM store.put%'}),
+		q{SELECT count(*) > 0 FROM pg_stat_statements
+			WHERE query LIKE 'SELECT op FROM store.put%'}),
 	't', 'its statements are counted like any');
 is($_->safe_psql('postgres', 'SELECT problem FROM store.status'), '', $_->name . ' is well')
   for $one, $two;
@@ -73,7 +74,8 @@ is( $one->safe_psql('postgres',
 		'SELECT op FROM store.patch($$ConfigMap$$, $$published-1$$, $${"data": {"value": "2"}}$$,'
 		  . ' $$default$$)'),
 	'Patched', 'an update needs no replica identity but the key');
-is( $one->safe_psql('postgres', 'SELECT op FROM store.delete($$ConfigMap$$, $$published-2$$, $$default$$)'),
+is( $one->safe_psql('postgres',
+		'SELECT op FROM store.delete($$ConfigMap$$, $$published-2$$, $$default$$)'),
 	'Deleted', 'nor does a delete');
 is($put->($one, 'published-3'), 'Created', 'and the state machine goes on');
 ok( $one->poll_query_until('postgres',
@@ -94,8 +96,9 @@ is( $standby->safe_psql('postgres',
 		"SET store.read_consistency = 'local'; SELECT store.get('ConfigMap', 'streamed', 'default')"
 		  . ' IS NOT NULL'),
 	't', 'the standby serves local reads');
-is((StoreCluster::sqlstate($standby, 'SELECT store.put(' . StoreCluster::configmap('a', 1) . ')'))[0],
-	'55000', 'and no writes');
+my ($state) =
+  StoreCluster::sqlstate($standby, 'SELECT store.put(' . StoreCluster::configmap('a', 1) . ')');
+is($state, '55000', 'and no writes');
 is($standby->safe_psql('postgres', 'SELECT * FROM store.health()'),
 	'OK|a standby, which takes no part in the cluster', 'it knows what it is');
 is($one->safe_psql('postgres', 'SELECT count(*) FROM store.members'), '2', 'it is no member');
