@@ -74,7 +74,7 @@ endif
 
 # Targets of the tests that need no server: raft-sim, unit-test and others.
 -include $(wildcard test/raft/*.mk test/unit/*.mk test/fuzz/*.mk test/watch/*.mk \
-	test/upgrade/*.mk)
+	test/upgrade/*.mk test/torture/*.mk)
 
 # TAP tests start servers of their own with what is installed in $(bindir).
 TAP_TESTS_FILES = $(sort $(wildcard test/tap/*.pl))
@@ -113,6 +113,8 @@ help:
 	@echo 'make raft-sanitize   simulate it with sanitizers (SANITIZE_SEEDS=n)'
 	@echo 'make mutants         does each test fail without what it shows? (ONLY=name for one)'
 	@echo 'make watch-check     a hundred watchers on three nodes in trouble (MINUTES=n)'
+	@echo 'make torture         clients and faults of all kinds on three nodes (MINUTES=n)'
+	@echo 'make torture-selftest  does the judge reject what it should?'
 	@echo 'make check-style     layering, banned calls, lengths, orphans'
 	@echo 'make check-symbols   what the library exports'
 	@echo 'scripts/check        all of the tests, with their set-up'

@@ -318,7 +318,7 @@ RETURNS store.result
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'store_patch';
 COMMENT ON FUNCTION store.patch IS
-	'change parts of a resource (merge: RFC 7396, json: RFC 6902)';
+	'change parts of a resource (merge: RFC 7396, json: RFC 6902, strategic: by keys of lists)';
 
 CREATE FUNCTION store."delete"
 (
@@ -350,6 +350,18 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'store_txn';
 COMMENT ON FUNCTION store.txn IS
 	'if all compares hold, do the operations of success, else those of failure: all or nothing';
+
+CREATE FUNCTION store.register_schema
+(
+	kind text,
+	api_version text,
+	openapi jsonb
+)
+RETURNS store.result
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_register_schema';
+COMMENT ON FUNCTION store.register_schema IS
+	'say how lists and maps of a custom kind are merged: x-kubernetes-list-type and the like';
 
 CREATE FUNCTION store.import(object jsonb)
 RETURNS store.result

@@ -15,6 +15,7 @@
 #include "history.h"
 #include "miscadmin.h"
 #include "request.h"
+#include "stats.h"
 #include "status.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
@@ -22,6 +23,7 @@
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/snapmgr.h"
+#include "worker.h"
 
 /* The tables that the apply worker writes: resources, events, its segments. */
 #define N_WRITTEN_TABLES	(2 + HISTORY_SEGMENTS)
@@ -143,22 +145,40 @@ api_check_write(const char *function)
 	PreventCommandIfReadOnly(function);
 }
 
-uint64
-api_barrier(void)
+/*
+ * An index that covers every write acknowledged before now.
+ */
+static uint64
+read_index(void)
 {
 	RequestId	id;
 	Answer		answer;
+	uint64		index;
+	uint64		until_ms = status_read_lease(&index);
 
+	if (until_ms != 0 && worker_now_ms() < until_ms)
+	{
+		stats_count_request(STAT_READ, 0, 0);
+		return index;
+	}
 	request_begin(&id);
 	request_call(INBOX_READ, &id, NULL, 0, &answer);
-	if (!request_wait_applied(answer.index, store_request_timeout))
+	return answer.index;
+}
+
+uint64
+api_barrier(void)
+{
+	uint64		index = read_index();
+
+	if (!request_wait_applied(index, store_request_timeout))
 		ereport(ERROR,
 				(errcode(ERRCODE_STORE_UNAVAILABLE),
 				 errmsg("this node did not catch up in time"),
 				 errdetail("The cluster is at index " UINT64_FORMAT ", this node has applied up to " UINT64_FORMAT ".",
-						   answer.index, pg_atomic_read_u64(&progress->applied_index)),
+						   index, pg_atomic_read_u64(&progress->applied_index)),
 				 errhint("Try again, read from another node, or set store.read_consistency to local.")));
-	return answer.index;
+	return index;
 }
 
 void

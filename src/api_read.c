@@ -4,14 +4,16 @@
  *	  store.get(), list(), barrier(), wait_for()
  *
  * The read functions are plain queries on store.resources, run with the rights
- * of whoever calls them, after a barrier.  They use a snapshot that is newer
- * than the barrier, not the statement's, which is older.
+ * of whoever calls them, after a barrier; or, for one resource as it is now, a
+ * look into the index that amounts to the same (api_lookup.c).  They use a
+ * snapshot that is newer than the barrier, not the statement's, which is older.
  *
  * Copyright (c) 2026, store contributors
  *
  *-------------------------------------------------------------------------
  */
 #include "api.h"
+#include "api_lookup.h"
 #include "api_selector.h"
 
 #include "catalog/pg_type.h"
@@ -151,8 +153,16 @@ static Datum
 get_newest(const ResourceKey *key, Datum *args, bool *isnull)
 {
 	Datum		object = (Datum) 0;
+	Datum		row_key[] = {args[0], args[1], args[2],
+	key->namespace ? args[4] : (Datum) 0, args[3]};
+	LookupResult result;
 
 	api_begin_read();
+	result = api_lookup(row_key, &object);
+	*isnull = (result == LOOKUP_MISSING);
+	if (result != LOOKUP_NOT_SIMPLE)
+		return object;
+
 	SPI_connect();
 	*isnull = true;
 	(void) fetch_object(key->namespace ? &get_namespaced : &get_cluster_scoped,

@@ -10,6 +10,7 @@
 #include "store.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "api_row.h"
 #include "api_status.h"

@@ -247,7 +247,9 @@ api_patch_type(const char *name, PatchType *type)
 		*type = PATCH_MERGE;
 	else if (strcmp(name, "json") == 0)
 		*type = PATCH_JSON;
-	else if (strcmp(name, "strategic") == 0 || strcmp(name, "apply") == 0)
+	else if (strcmp(name, "strategic") == 0)
+		*type = PATCH_STRATEGIC;
+	else if (strcmp(name, "apply") == 0)
 		api_not_supported(psprintf("patch type \"%s\"", name));
 	else
 		return false;

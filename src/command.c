@@ -24,6 +24,7 @@
 #define COMMAND_HAS_TTL			0x08
 #define COMMAND_MUST_EXIST		0x10
 #define COMMAND_MUST_NOT_EXIST	0x20
+#define COMMAND_FORCE			0x40
 
 /* The strings of the key, in this order. */
 enum
@@ -59,9 +60,14 @@ typedef struct CommandHeader
 
 	/* since version 2 */
 	int64		argument;		/* of HAS_TTL the ttl, of COMPACT the revision */
+
+	/* since version 3: strings behind those of the key; empty if there is none */
+	uint16		manager_length; /* without the NUL */
+	uint16		subresource_length;
+	uint32		unused;			/* 0 */
 } CommandHeader;
 
-StaticAssertDecl(sizeof(CommandHeader) == 80, "CommandHeader must not be padded");
+StaticAssertDecl(sizeof(CommandHeader) == 88, "CommandHeader must not be padded");
 
 /* What every version begins with; the request id is in it. */
 #define REQUEST_END	offsetof(CommandHeader, time)
@@ -73,10 +79,12 @@ static const struct
 	int			last_op;
 	int			last_patch_type;
 	uint16		flags;
+	bool		managers;		/* there are strings for them */
 }			versions[] =
 {
-	[1] = {offsetof(CommandHeader, argument), COMMAND_DELETE, PATCH_MERGE, 0x07},
-	[2] = {sizeof(CommandHeader), COMMAND_COMPARE, PATCH_JSON, 0x3F},
+	[1] = {offsetof(CommandHeader, argument), COMMAND_DELETE, PATCH_MERGE, 0x07, false},
+	[2] = {offsetof(CommandHeader, manager_length), COMMAND_COMPARE, PATCH_JSON, 0x3F, false},
+	[3] = {sizeof(CommandHeader), COMMAND_COMPARE, PATCH_APPLY, 0x7F, true},
 };
 
 /* How a part of a transaction begins; the command follows, padded with zeros. */
@@ -106,6 +114,21 @@ static bool
 has_key(int op)
 {
 	return op != COMMAND_TXN && op != COMMAND_COMPACT;
+}
+
+/* Who applies has a name; who deletes needs none. */
+static const char *
+check_manager(const CommandHeader *header)
+{
+	bool		applies = (header->patch_type == PATCH_APPLY);
+
+	if (applies ? header->manager_length == 0 : (header->flags & COMMAND_FORCE) != 0)
+		return "unexpected force, or no manager, in command";
+	if ((header->manager_length != 0 && !has_body(header->op)) ||
+		(header->subresource_length != 0 && header->manager_length == 0) ||
+		header->unused != 0)
+		return "unexpected manager in command";
+	return NULL;
 }
 
 /*
@@ -146,7 +169,7 @@ check_shape(const CommandHeader *header)
 	}
 	else if (op == COMMAND_COMPACT ? header->argument < 0 : header->argument != 0)
 		return "unexpected argument in command";
-	return NULL;
+	return check_manager(header);
 }
 
 static const char *
@@ -176,6 +199,26 @@ check_key(const ResourceKey *key, int op)
 			return "invalid UTF-8 in command";
 	}
 	return NULL;
+}
+
+/* With what does not fit in a header as an ERROR; NULL is as long as "". */
+static uint16
+text_length(const char *s)
+{
+	Size		length = s ? strlen(s) : 0;
+
+	if (length > PG_UINT16_MAX)
+		elog(ERROR, "string of command is too long");
+	return length;
+}
+
+static const char *
+check_text(const char *s)
+{
+	int			length = strlen(s);
+
+	return pg_encoding_verifymbstr(PG_UTF8, s, length) == length ? NULL :
+		"invalid UTF-8 in command";
 }
 
 static void
@@ -213,6 +256,10 @@ make_header(const Command *command, CommandHeader *header)
 		header->flags |= COMMAND_MUST_NOT_EXIST;
 	if (command->op == COMMAND_COMPACT)
 		header->argument = command->revision;
+	if (command->force)
+		header->flags |= COMMAND_FORCE;
+	header->manager_length = text_length(command->manager);
+	header->subresource_length = text_length(command->subresource);
 	if (command->body)
 		header->body_length = VARSIZE(command->body);
 	else if (command->op == COMMAND_TXN)
@@ -229,7 +276,8 @@ command_needs(const Command *command)
 	while (version < lengthof(versions) - 1 &&
 		   (header.op > versions[version].last_op ||
 			header.patch_type > versions[version].last_patch_type ||
-			(header.flags & ~versions[version].flags) != 0))
+			(header.flags & ~versions[version].flags) != 0 ||
+			(header.manager_length != 0 && !versions[version].managers)))
 		version++;
 	return version;
 }
@@ -266,21 +314,28 @@ command_encode(StringInfo buf, const Command *command)
 	}
 	if (problem == NULL)
 		problem = check_key(&command->key, command->op);
+	if (problem == NULL && command->manager)
+		problem = check_text(command->manager);
+	if (problem == NULL && command->subresource)
+		problem = check_text(command->subresource);
+	if (problem == NULL && command->manager && !versions[command->version].managers)
+		problem = "manager in a command of an older version";
 	if (problem)
 		elog(ERROR, "%s", problem);
 
 	for (i = 0; i < KEY_PARTS; i++)
-	{
-		Size		length = parts[i] ? strlen(parts[i]) : 0;
-
-		if (length > PG_UINT16_MAX)
-			elog(ERROR, "key of command is too long");
-		header.key_length[i] = length;
-	}
+		header.key_length[i] = text_length(parts[i]);
 
 	appendBinaryStringInfo(buf, (char *) &header, versions[header.version].header_size);
 	for (i = 0; i < KEY_PARTS; i++)
 		appendBinaryStringInfo(buf, parts[i] ? parts[i] : "", header.key_length[i] + 1);
+	if (versions[header.version].managers)
+	{
+		appendBinaryStringInfo(buf, command->manager ? command->manager : "",
+							   header.manager_length + 1);
+		appendBinaryStringInfo(buf, command->subresource ? command->subresource : "",
+							   header.subresource_length + 1);
+	}
 	if (command->body)
 	{
 		pad(buf, start, ALIGNOF_INT);
@@ -519,6 +574,31 @@ read_header(const CommandHeader *header, Command *command)
 		command->existence = EXISTENCE_REFUSED;
 	if (command->op == COMMAND_COMPACT)
 		command->revision = header->argument;
+	command->force = (header->flags & COMMAND_FORCE) != 0;
+}
+
+/* The strings behind those of the key, if this version has them. */
+static const char *
+take_manager(const CommandHeader *header, const char **position, const char *end,
+			 Command *command)
+{
+	const char *problem;
+
+	if (!versions[header->version].managers)
+		return NULL;
+	problem = take_string(position, end, header->manager_length, &command->manager);
+	if (problem == NULL)
+		problem = take_string(position, end, header->subresource_length,
+							  &command->subresource);
+	if (problem == NULL)
+		problem = check_text(command->manager);
+	if (problem == NULL)
+		problem = check_text(command->subresource);
+	if (header->manager_length == 0)
+		command->manager = NULL;
+	if (header->subresource_length == 0)
+		command->subresource = NULL;
+	return problem;
 }
 
 uint8
@@ -566,6 +646,8 @@ decode(const char *data, Size length, Command *command)
 	command->key.name = parts[KEY_NAME];
 
 	problem = check_key(&command->key, command->op);
+	if (problem == NULL)
+		problem = take_manager(&header, &position, end, command);
 	if (problem)
 		return problem;
 	if (command->op == COMMAND_TXN)

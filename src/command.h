@@ -25,6 +25,7 @@
  *
  *		1	create, put, update, merge patch, delete of one resource
  *		2	JSON patch, transactions, compaction, time to live
+ *		3	strategic merge patch, server-side apply, ownership of fields
  *
  * A proposer uses the version that the whole cluster understands (versions.h),
  * so a member that was not upgraded yet meets nothing that it cannot apply.
@@ -55,7 +56,7 @@ typedef enum EntryKind
  * earlier release by giving a lower one to the compiler.
  */
 #ifndef COMMAND_VERSION
-#define COMMAND_VERSION 2
+#define COMMAND_VERSION 3
 #endif
 
 typedef enum CommandOp
@@ -74,7 +75,9 @@ typedef enum PatchType
 {
 	PATCH_NONE = 0,
 	PATCH_MERGE = 1,			/* RFC 7396 */
-	PATCH_JSON = 2				/* RFC 6902 */
+	PATCH_JSON = 2,				/* RFC 6902 */
+	PATCH_STRATEGIC = 3,		/* strategic.h */
+	PATCH_APPLY = 4				/* apply_patch.h */
 } PatchType;
 
 /* Why a change was made; kept with its event. */
@@ -149,6 +152,10 @@ typedef struct Command
 	bool		has_ttl;
 	int64		ttl;			/* microseconds after time; > 0 */
 	Existence	existence;		/* COMPARE */
+	const char *manager;		/* who owns the fields that are written; NULL
+								 * if nobody says */
+	const char *subresource;	/* through which it writes; NULL: none */
+	bool		force;			/* PATCH_APPLY: take what others own */
 	int64		revision;		/* COMPACT: the floor to be; >= 0 */
 	Jsonb	   *body;			/* object or patch; NULL for the others */
 	TxnParts	parts;			/* TXN */

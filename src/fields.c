@@ -203,6 +203,40 @@ value_close(const JsonbValue *value, Size size_hint)
 	return result;
 }
 
+void
+array_open(JsonbContainer *array, JsonbValue *result)
+{
+	JsonbIterator *it = JsonbIteratorInit(array);
+	JsonbIteratorToken token;
+	JsonbValue	element;
+	JsonbValue *elements = palloc(sizeof(JsonbValue) * Max(JsonContainerSize(array), 1));
+	int			n = 0;
+
+	while ((token = JsonbIteratorNext(&it, &element, true)) != WJB_DONE)
+	{
+		if (token == WJB_ELEM)
+			elements[n++] = element;
+	}
+	result->type = jbvArray;
+	result->val.array.nElems = n;
+	result->val.array.elems = elements;
+	result->val.array.rawScalar = false;
+}
+
+bool
+value_is_object(const JsonbValue *value)
+{
+	return value->type == jbvObject ||
+		(value->type == jbvBinary && JsonContainerIsObject(value->val.binary.data));
+}
+
+bool
+value_is_array(const JsonbValue *value)
+{
+	return value->type == jbvArray ||
+		(value->type == jbvBinary && JsonContainerIsArray(value->val.binary.data));
+}
+
 static void
 pad_to_int(StringInfo buf)
 {

@@ -67,6 +67,13 @@ extern Jsonb *fields_close(const Fields *fields, Size size_hint);
  */
 extern Jsonb *value_close(const JsonbValue *value, Size size_hint);
 
+/* An array as a value whose elements can be reached and changed (jbvArray). */
+extern void array_open(JsonbContainer *array, JsonbValue *result);
+
+/* Open or in binary form. */
+extern bool value_is_object(const JsonbValue *value);
+extern bool value_is_array(const JsonbValue *value);
+
 /* The order of keys in an object. */
 extern int	key_compare(const JsonbValue *a, const JsonbValue *b);
 

@@ -273,41 +273,6 @@ json_patch_check(Jsonb *patch, ObjectError *error)
  * ------------------------------------------------------------------------
  */
 
-static bool
-is_object(const JsonbValue *node)
-{
-	return node->type == jbvObject ||
-		(node->type == jbvBinary && JsonContainerIsObject(node->val.binary.data));
-}
-
-static bool
-is_array(const JsonbValue *node)
-{
-	return node->type == jbvArray ||
-		(node->type == jbvBinary && JsonContainerIsArray(node->val.binary.data));
-}
-
-static void
-open_array(JsonbValue *node)
-{
-	JsonbContainer *array = node->val.binary.data;
-	JsonbIterator *it = JsonbIteratorInit(array);
-	JsonbValue	element;
-	JsonbValue *elements = palloc(sizeof(JsonbValue) * Max(JsonContainerSize(array), 1));
-	JsonbIteratorToken token;
-	int			n = 0;
-
-	while ((token = JsonbIteratorNext(&it, &element, true)) != WJB_DONE)
-	{
-		if (token == WJB_ELEM)
-			elements[n++] = element;
-	}
-	node->type = jbvArray;
-	node->val.array.nElems = n;
-	node->val.array.elems = elements;
-	node->val.array.rawScalar = false;
-}
-
 /* Open a container, so that its children can be reached and changed. */
 static void
 open_node(Tree *tree, JsonbValue *node)
@@ -319,7 +284,7 @@ open_node(Tree *tree, JsonbValue *node)
 	if (JsonContainerIsArray(node->val.binary.data))
 	{
 		tree->work += JsonContainerSize(node->val.binary.data) * sizeof(JsonbValue);
-		open_array(node);
+		array_open(node->val.binary.data, node);
 		return;
 	}
 	tree->work += JsonContainerSize(node->val.binary.data) * sizeof(JsonbPair);
@@ -384,7 +349,7 @@ find_child(Tree *tree, JsonbValue *node, const JsonbValue *token)
 	int			at;
 	bool		found;
 
-	if (!is_object(node) && !is_array(node))
+	if (!value_is_object(node) && !value_is_array(node))
 		return NULL;
 	open_node(tree, node);
 	if (node->type == jbvObject)
@@ -468,7 +433,7 @@ node_equals(const JsonbValue *a, const JsonbValue *b)
 
 	if (a->type != jbvObject && a->type != jbvArray)
 		return value_equals(a, b);
-	if (a->type == jbvObject ? !is_object(b) : !is_array(b))
+	if (a->type == jbvObject ? !value_is_object(b) : !value_is_array(b))
 		return false;
 	if ((a->type == jbvObject ? a->val.object.nPairs : a->val.array.nElems) !=
 		JsonContainerSize(b->val.binary.data))
@@ -550,7 +515,7 @@ add(Tree *tree, const Operation *operation, const JsonbValue *value)
 
 	parent = find_node(tree, path, path->n_tokens - 1);
 	token = &path->tokens[path->n_tokens - 1];
-	if (parent == NULL || (!is_object(parent) && !is_array(parent)))
+	if (parent == NULL || (!value_is_object(parent) && !value_is_array(parent)))
 		return refuse_operation(tree, operation, path, "there is nothing to add to");
 	open_node(tree, parent);
 	if (parent->type == jbvObject)
@@ -729,7 +694,7 @@ json_patch_apply(Jsonb *target, Jsonb *patch, ObjectError *error)
 		}
 	}
 
-	if (!is_object(&tree.root))
+	if (!value_is_object(&tree.root))
 	{
 		refuse(error, "A resource must be a JSON object.");
 		return NULL;

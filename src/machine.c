@@ -512,6 +512,8 @@ machine_apply(const Command *command, uint64 index, Outcome *outcome)
 	bool		isnull[RESOURCES_COLUMNS];
 	TupleTableSlot *slot;
 	StoredObject current;
+	StoredObject schema = {0};
+	ResourceKey of_schema;
 
 	if (command->op == COMMAND_COMPACT)
 	{
@@ -531,7 +533,18 @@ machine_apply(const Command *command, uint64 index, Outcome *outcome)
 		current.object = DatumGetJsonbP(slot->tts_values[RESOURCES_OBJECT]);
 	}
 
-	rules_apply(command, slot ? &current : NULL, (int64) index, 0, false,
+	if (rules_schema_key(command, slot ? &current : NULL, &of_schema))
+	{
+		/* the slot is about to hold another row, and then this one again */
+		(void) look_up(&of_schema, true, &schema);
+		slot = find_row(&command->key, values, isnull);
+		if (slot != NULL)
+		{
+			read_stamps(slot, &current);
+			current.object = DatumGetJsonbP(slot->tts_values[RESOURCES_OBJECT]);
+		}
+	}
+	rules_apply(command, slot ? &current : NULL, schema.object, (int64) index, 0, false,
 				&machine.cluster_id, outcome);
 	if (outcome->event == EVENT_NONE)
 		return;

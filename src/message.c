@@ -64,7 +64,9 @@ typedef struct RaftBody
 	uint64		context;
 	uint64		match;
 	uint64		hint_index;
-	uint64		hint_term;		/* n_runs RunBody follow */
+	uint64		hint_term;
+	uint32		promise_ms;
+	uint32		zero_too;		/* n_runs RunBody follow */
 } RaftBody;
 
 typedef struct RunBody
@@ -91,7 +93,7 @@ typedef struct EntryHeader
 } EntryHeader;
 
 StaticAssertDecl(sizeof(Envelope) == 56, "Envelope must not be padded");
-StaticAssertDecl(sizeof(RaftBody) == 72, "RaftBody must not be padded");
+StaticAssertDecl(sizeof(RaftBody) == 80, "RaftBody must not be padded");
 StaticAssertDecl(sizeof(RunBody) == 16, "RunBody must not be padded");
 StaticAssertDecl(sizeof(ForwardBody) == 8, "ForwardBody must not be padded");
 StaticAssertDecl(sizeof(AddressBody) == 8, "AddressBody must not be padded");
@@ -263,6 +265,7 @@ message_encode_raft(StringInfo buf, const MessageOrigin *origin,
 	body.match = raft->match;
 	body.hint_index = raft->hint_index;
 	body.hint_term = raft->hint_term;
+	body.promise_ms = raft->promise_ms;
 	appendBinaryStringInfo(buf, (char *) &body, sizeof(body));
 
 	for (i = 0; i < raft->n_runs; i++)
@@ -362,7 +365,7 @@ take_raft(Cursor *cursor, const MessageHeader *header, uint32 n_entries,
 		return "message is too short";
 	if (body.type > RAFT_MSG_LAST)
 		return "unknown type of message";
-	if (body.accepted > 1 || body.transfer > 1 || body.zero != 0)
+	if (body.accepted > 1 || body.transfer > 1 || body.zero != 0 || body.zero_too != 0)
 		return "malformed message";
 	if (body.n_runs > RAFT_MAX_MESSAGE_RUNS)
 		return "too many terms in message";
@@ -382,6 +385,7 @@ take_raft(Cursor *cursor, const MessageHeader *header, uint32 n_entries,
 	raft->match = body.match;
 	raft->hint_index = body.hint_index;
 	raft->hint_term = body.hint_term;
+	raft->promise_ms = body.promise_ms;
 
 	for (i = 0; i < raft->n_runs; i++)
 	{

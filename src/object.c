@@ -27,20 +27,13 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "object.h"
+#include "object_path.h"
 #include "utils/builtins.h"
 
 /* Kubernetes' limits, in bytes */
 #define MAX_LABEL_LENGTH		63	/* DNS-1035: kind, version */
 #define MAX_SUBDOMAIN_LENGTH	253 /* DNS-1123: group */
 #define MAX_NAME_LENGTH			253
-
-/* Where in an object we are; the outermost step has no parent. */
-typedef struct PathStep
-{
-	const struct PathStep *parent;
-	const JsonbValue *key;		/* NULL in an array */
-	int			index;			/* in an array */
-} PathStep;
 
 static bool refuse(ObjectError *error, const char *format,...) pg_attribute_printf(2, 3);
 
@@ -360,48 +353,6 @@ object_identify(Jsonb *object, ResourceKey *key, ObjectError *error)
  *----------
  */
 
-/* "spec.containers[2].image", for people; odd keys are quoted. */
-static void
-append_path(StringInfo buf, const PathStep *step)
-{
-	const char *s;
-	int			length;
-	int			i;
-
-	if (step == NULL)
-		return;
-	append_path(buf, step->parent);
-
-	if (step->key == NULL)
-	{
-		appendStringInfo(buf, "[%d]", step->index);
-		return;
-	}
-
-	s = step->key->val.string.val;
-	length = step->key->val.string.len;
-	for (i = 0; i < length; i++)
-	{
-		if (!is_lower_or_digit(pg_ascii_tolower((unsigned char) s[i])) &&
-			s[i] != '_' && s[i] != '-')
-			break;
-	}
-	if (length == 0 || i < length)
-		appendStringInfo(buf, "[\"%.*s\"]", length, s);
-	else
-		appendStringInfo(buf, "%s%.*s", buf->len > 0 ? "." : "", length, s);
-}
-
-static char *
-path(const PathStep *step)
-{
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	append_path(&buf, step);
-	return buf.data;
-}
-
 static bool
 is_utf8(const JsonbValue *string)
 {
@@ -440,7 +391,7 @@ check_values(JsonbContainer *container, const PathStep *parent, int depth,
 
 	if (depth > STORE_MAX_DEPTH)
 		return refuse(error, "Field %s is nested deeper than %d levels.",
-					  path(parent), STORE_MAX_DEPTH);
+					  path_text(parent), STORE_MAX_DEPTH);
 
 	it = JsonbIteratorInit(container);
 	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
@@ -458,9 +409,9 @@ check_values(JsonbContainer *container, const PathStep *parent, int depth,
 
 		step.index++;
 		if (value.type == jbvNumeric && !is_double(value.val.numeric))
-			return refuse(error, "Field %s is out of the range of a double.", path(&step));
+			return refuse(error, "Field %s is out of the range of a double.", path_text(&step));
 		if (value.type == jbvString && check_encoding && !is_utf8(&value))
-			return refuse(error, "Field %s is not valid UTF-8.", path(&step));
+			return refuse(error, "Field %s is not valid UTF-8.", path_text(&step));
 		if (value.type == jbvBinary &&
 			!check_values(value.val.binary.data, &step, depth + 1, error))
 			return false;
@@ -490,7 +441,8 @@ patch_verify(Jsonb *patch, PatchType type, ObjectError *error)
 	if (type == PATCH_JSON ? !JB_ROOT_IS_ARRAY(patch) || JB_ROOT_IS_SCALAR(patch) :
 		!JB_ROOT_IS_OBJECT(patch))
 		refuse(error, type == PATCH_JSON ? "A JSON patch must be an array of operations." :
-			   "A merge patch must be a JSON object.");
+			   type == PATCH_MERGE ? "A merge patch must be a JSON object." :
+			   "The patch must be a JSON object.");
 	else if (check_values(&patch->root, NULL, 1, error) &&
 			 (type != PATCH_JSON || json_patch_check(patch, error)))
 		return true;

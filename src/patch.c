@@ -26,25 +26,19 @@
 
 static void merge_object(JsonbContainer *target, JsonbContainer *patch, Fields *result);
 
-static bool
-is_object(const JsonbValue *value)
-{
-	return value->type == jbvBinary && JsonContainerIsObject(value->val.binary.data);
-}
-
 /* target is NULL if there is nothing to merge into. */
 static void
 merge_value(const JsonbValue *target, const JsonbValue *patch, JsonbValue *result)
 {
 	Fields		fields;
 
-	if (!is_object(patch))
+	if (!value_is_object(patch))
 	{
 		*result = *patch;
 		return;
 	}
 
-	merge_object(target && is_object(target) ? target->val.binary.data : NULL,
+	merge_object(target && value_is_object(target) ? target->val.binary.data : NULL,
 				 patch->val.binary.data, &fields);
 	fields_value(&fields, result);
 }

@@ -137,6 +137,7 @@ step(const LogEntry *entries)
 				 errdetail("Expected " UINT64_FORMAT ", found " UINT64_FORMAT ".",
 						   update->violation.expected, update->violation.found)));
 
+	status_publish_lease(raft_lease_until(&worker.node), update->commit_index);
 	if (update->append == RAFT_APPEND_RECEIVED)
 		entries += update->append_first - entries[0].index;
 	turn_absorb(update, entries);
@@ -725,7 +726,8 @@ timing(void)
 {
 	return (struct raft_options) {
 		.heartbeat_interval_ms = store_heartbeat_interval,
-		.election_timeout_ms = Max(store_election_timeout, 3 * store_heartbeat_interval)
+		.election_timeout_ms = Max(store_election_timeout, 3 * store_heartbeat_interval),
+		.leader_lease = store_leader_lease
 	};
 }
 
@@ -734,7 +736,9 @@ follow_settings(void)
 {
 	struct raft_options options = timing();
 
-	if (memcmp(&options, &worker.options, sizeof(options)) != 0)
+	if (options.heartbeat_interval_ms != worker.options.heartbeat_interval_ms ||
+		options.election_timeout_ms != worker.options.election_timeout_ms ||
+		options.leader_lease != worker.options.leader_lease)
 	{
 		worker.options = options;
 		raft_set_options(&worker.node, &options);

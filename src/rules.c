@@ -35,6 +35,8 @@
 #include "object.h"
 #include "port/pg_bswap.h"
 #include "rules.h"
+#include "schema.h"
+#include "strategic.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/memutils.h"
@@ -119,6 +121,7 @@ static const RulesVersion rules_versions[] =
 {
 	[1] = {.expiry = false},
 	[2] = {.expiry = true},
+	[3] = {.expiry = true},
 };
 
 /*----------
@@ -652,23 +655,46 @@ check_existence(const Command *command, const StoredObject *current, Outcome *ou
 	return true;
 }
 
+bool
+rules_schema_key(const Command *command, const StoredObject *current, ResourceKey *key)
+{
+	return command->op == COMMAND_PATCH && command->patch_type == PATCH_STRATEGIC &&
+		schema_key(&command->key, key);
+}
+
+static Jsonb *
+patch_strategic(const Command *command, Jsonb *target, Jsonb *registered, ObjectError *error)
+{
+	Schema		schema;
+
+	if (schema_open(&command->key, registered, &schema))
+		return strategic_apply(target, command->body, &schema, error);
+	error->sqlstate = ERRCODE_FEATURE_NOT_SUPPORTED;
+	error->detail = psprintf("Nothing is known of the lists in a %s of %s.",
+							 command->key.kind, key_api_version(&command->key));
+	error->hint = "Register its schema with store.register_schema(), or use a merge or JSON patch.";
+	return NULL;
+}
+
 /*
  * What the patch makes of the object, NULL if it is refused.  On the way there
  * a patch may take many times the memory of its result, and there may be a
  * thousand patches in a transaction; so none of that outlives it.
  */
 static Jsonb *
-patch_object(const Command *command, Jsonb *target, Outcome *outcome)
+patch_object(const Command *command, Jsonb *target, Jsonb *schema, Outcome *outcome)
 {
 	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "store patch",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext outer = MemoryContextSwitchTo(scratch);
-	ObjectError error;
+	ObjectError error = {0};
 	Jsonb	   *patched;
 	Jsonb	   *object = NULL;
 
 	if (command->patch_type == PATCH_MERGE)
 		patched = patch_merge(target, command->body);
+	else if (command->patch_type == PATCH_STRATEGIC)
+		patched = patch_strategic(command, target, schema, &error);
 	else
 		patched = json_patch_apply(target, command->body, &error);
 
@@ -681,14 +707,14 @@ patch_object(const Command *command, Jsonb *target, Outcome *outcome)
 	else
 		refuse(outcome, error.sqlstate,
 			   psprintf("the patch does not apply to %s", key_display(&command->key)),
-			   pstrdup(error.detail), NULL);
+			   pstrdup(error.detail), error.hint ? pstrdup(error.hint) : NULL);
 	MemoryContextDelete(scratch);
 	return object;
 }
 
 void
 rules_apply(const Command *command, const StoredObject *current,
-			int64 index, int32 ordinal, bool in_txn, const pg_uuid_t *cluster_id,
+			Jsonb *schema, int64 index, int32 ordinal, bool in_txn, const pg_uuid_t *cluster_id,
 			Outcome *outcome)
 {
 	const Size	max_size = (Size) STORE_MAX_OBJECT_KB * 1024;
@@ -712,7 +738,7 @@ rules_apply(const Command *command, const StoredObject *current,
 		return;
 	}
 	if (command->op == COMMAND_PATCH)
-		object = patch_object(command, current->object, outcome);
+		object = patch_object(command, current->object, schema, outcome);
 	if (object == NULL || !check_identity(command, object, outcome))
 		return;
 

@@ -88,12 +88,20 @@ typedef struct Outcome
  * A command on one resource.  current is NULL if nothing is stored under the
  * key.  cluster_id and index (and ordinal, the position within a transaction)
  * make the uid of a new object.  in_txn: it is an operation of a transaction,
- * so a write is a change even if it changes nothing.  Results are palloc'd in
- * the current memory context.
+ * so a write is a change even if it changes nothing.  schema is the resource
+ * that rules_schema_key() names, NULL if there is none.  Results are palloc'd
+ * in the current memory context.
  */
 extern void rules_apply(const Command *command, const StoredObject *current,
-						int64 index, int32 ordinal, bool in_txn,
+						Jsonb *schema, int64 index, int32 ordinal, bool in_txn,
 						const pg_uuid_t *cluster_id, Outcome *outcome);
+
+/*
+ * Does the command have to know a registered schema (schema.h)?  If so, its
+ * key: the caller looks it up as of the command's place in the log.
+ */
+extern bool rules_schema_key(const Command *command, const StoredObject *current,
+							 ResourceKey *key);
 
 extern const char *outcome_op_name(OutcomeOp op);	/* "Created", ... */
 extern const char *event_type_name(EventType type); /* "ADDED", ... */

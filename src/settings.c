@@ -23,6 +23,7 @@ char	   *store_advertise = NULL;
 char	   *store_peer_options = NULL;
 int			store_heartbeat_interval = 100;
 int			store_election_timeout = 1000;
+bool		store_leader_lease = false;
 int			store_request_timeout = 5000;
 int			store_read_consistency = READ_LINEARIZABLE;
 int			store_max_object_size = 1536;
@@ -119,6 +120,13 @@ define_cluster_settings(void)
 							1000, 50, 600000,
 							PGC_SIGHUP, GUC_UNIT_MS,
 							NULL, NULL, NULL);
+	DefineCustomBoolVariable("store.leader_lease",
+							 "Lets a leader answer linearizable reads without asking the others.",
+							 "Relies on the clocks of all members to run neither faster nor slower than true time by more than an eighth, also while a machine is suspended.",
+							 &store_leader_lease,
+							 false,
+							 PGC_SIGHUP, 0,
+							 NULL, NULL, NULL);
 	DefineCustomIntVariable("store.max_apply_delay",
 							"How long the apply worker waits for a lock before its holder is canceled.",
 							NULL,

@@ -64,6 +64,8 @@ status_shmem_init(void)
 	memset(shared, 0, sizeof(StatusShared));
 	pg_atomic_init_u64(&progress->last_index, 0);
 	pg_atomic_init_u64(&progress->commit_index, 0);
+	pg_atomic_init_u64(&progress->lease_until_ms, 0);
+	pg_atomic_init_u64(&progress->lease_index, 0);
 	pg_atomic_init_u64(&progress->applied_index, 0);
 	pg_atomic_init_u64(&progress->applied_term, 0);
 	pg_atomic_init_u64(&progress->last_event, 0);
@@ -83,6 +85,7 @@ status_shmem_init(void)
 void
 status_reset_progress(void)
 {
+	pg_atomic_write_u64(&progress->lease_until_ms, 0);
 	pg_atomic_write_u64(&progress->last_index, 0);
 	pg_atomic_write_u64(&progress->commit_index, 0);
 	pg_atomic_write_u64(&progress->applied_index, 0);
@@ -141,6 +144,35 @@ status_worker_pid(WorkerKind kind)
 }
 
 void
+status_publish_lease(uint64 until_ms, uint64 index)
+{
+	bool		same_until = pg_atomic_read_u64(&progress->lease_until_ms) == until_ms;
+	bool		same_index = pg_atomic_read_u64(&progress->lease_index) == index;
+
+	/* Whoever has just taken the lease that ends needs its index. */
+	if (until_ms == 0)
+		same_index = true;
+	if (same_until && same_index)
+		return;
+	if (!same_index)
+		pg_atomic_write_u64(&progress->lease_index, index);
+	pg_write_barrier();
+	if (!same_until)
+		pg_atomic_write_u64(&progress->lease_until_ms, until_ms);
+	pg_memory_barrier();
+}
+
+uint64
+status_read_lease(uint64 *index)
+{
+	uint64		until_ms = pg_atomic_read_u64(&progress->lease_until_ms);
+
+	pg_read_barrier();
+	*index = pg_atomic_read_u64(&progress->lease_index);
+	return until_ms;
+}
+
+void
 status_publish(const NodeStatus *node)
 {
 	NodeStatus *to = &shared->node;
@@ -167,6 +199,7 @@ status_publish(const NodeStatus *node)
 void
 status_set_stopped(void)
 {
+	status_publish_lease(0, 0);
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	shared->node.running = false;
 	shared->node.removed = false;

@@ -78,6 +78,14 @@ typedef struct SharedProgress
 	pg_atomic_uint64 last_index;
 	pg_atomic_uint64 commit_index;
 
+	/*
+	 * The leader's lease, by worker_now_ms(), and the commit index that covers
+	 * every write acknowledged before it ends; raft worker.  See
+	 * status_read_lease().
+	 */
+	pg_atomic_uint64 lease_until_ms;	/* 0: none */
+	pg_atomic_uint64 lease_index;
+
 	/* what the state machine has made of it; apply worker */
 	pg_atomic_uint64 applied_index;
 	pg_atomic_uint64 applied_term;	/* of that entry */
@@ -134,6 +142,42 @@ extern void status_wake(WorkerKind kind);
 
 /* Its process id, or 0. */
 extern int	status_worker_pid(WorkerKind kind);
+
+/*
+ * The leader's lease (raft/lease.c): as long as it lasts, this node's backends
+ * read linearizably without asking the raft worker, even while that hangs.
+ *
+ * The raft worker publishes after every step, before any message of that step
+ * leaves.  A backend takes both numbers, and then looks at the clock:
+ *
+ *		raft worker					backend
+ *		step						load until
+ *		store index					read barrier
+ *		write barrier				load index
+ *		store until					look at the clock
+ *		full barrier
+ *		send messages
+ *
+ * Let x be the time of "load until", which is after the read was requested.  If
+ * the clock afterwards is still before until, it was at x.
+ *
+ * - The lease had not been revoked at x; so this node had sent nothing that
+ *	 helps somebody else to an office, and by the lease nobody had one.
+ *	 Everything acknowledged before x was thus committed by this leader, or by
+ *	 earlier ones, which is covered by every index that comes with a lease.
+ *
+ * - Nobody acknowledges what this leader commits before it says so: to other
+ *	 members in a message, to its own apply worker by commit_index.  Both come
+ *	 after the full barrier, so the acknowledgement, the request that followed
+ *	 it, and "load index" come after "store index".  If a backend sees an until
+ *	 at all, the pair of the other two barriers lets it see the index that goes
+ *	 with it or a later one, and indexes only grow.
+ *
+ * lease_index is what the core calls committed.  It may be ahead of
+ * commit_index, which also waits for this node's own disk.
+ */
+extern void status_publish_lease(uint64 until_ms, uint64 index);
+extern uint64 status_read_lease(uint64 *index);
 
 /* The raft worker publishes; the rest is left alone. */
 extern void status_publish(const NodeStatus *node);

@@ -52,6 +52,7 @@ extern char *store_advertise;
 extern char *store_peer_options;
 extern int	store_heartbeat_interval;
 extern int	store_election_timeout;
+extern bool store_leader_lease;
 extern int	store_request_timeout;
 extern int	store_read_consistency;
 extern int	store_max_object_size;

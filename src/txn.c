@@ -87,6 +87,8 @@ perform(Evaluation *evaluation, const Command *part, const char *branch, Outcome
 {
 	TxnChange  *change = &evaluation->changes[evaluation->n_changes];
 	int			number = evaluation->n_changes;
+	StoredObject schema = {0};
+	ResourceKey of_schema;
 
 	memset(change, 0, sizeof(*change));
 	change->command = *part;
@@ -95,8 +97,11 @@ perform(Evaluation *evaluation, const Command *part, const char *branch, Outcome
 	change->ordinal = number;
 	change->existed = find_current(evaluation, &part->key, &change->before);
 
+	if (rules_schema_key(&change->command, change->existed ? &change->before : NULL,
+						 &of_schema))
+		(void) find_current(evaluation, &of_schema, &schema);
 	rules_apply(&change->command, change->existed ? &change->before : NULL,
-				evaluation->index, number, true, evaluation->cluster_id,
+				schema.object, evaluation->index, number, true, evaluation->cluster_id,
 				&change->outcome);
 	if (change->outcome.op == OUTCOME_REFUSED)
 	{

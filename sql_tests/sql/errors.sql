@@ -125,7 +125,7 @@ SELECT v AS arguments, r.* FROM (VALUES
 	'''Pod'', ''a'', ''{}'', api_version => ''a/b/c'''), (
 	'''Pod'', ''a'', ''{}'', api_version => NULL'), (
 	'''Pod'', ''a'', ''{}'', type => ''json'''), (
-	'''Pod'', ''a'', ''{}'', type => ''strategic'''), (
+	'''Pod'', ''a'', ''[]'', type => ''strategic'''), (
 	'''Pod'', ''a'', ''{}'', type => ''apply'''), ('''Pod'', ''a'', ''{}'', type => ''xml'''), (
 	'''Pod'', ''a'', ''{}'', type => NULL'), ('''Pod'', ''a'', ''{}'', expected => -1'), (
 	'''Pod'', ''a'', ''{}'', reason => ''whim'''), (

@@ -12,6 +12,7 @@
  *		follower.c		replication as everybody else sees it
  *		membership.c	which configuration is in force, and changing it
  *		read.c			linearizable reads
+ *		lease.c			reads without asking anybody
  *		transfer.c		giving leadership to another member
  *		quorum.c		what a majority has reached
  *		message.c		making messages, and judging received ones
@@ -36,7 +37,8 @@ enum raft_measure
 	RAFT_BY_VOTE,				/* 1: granted, 0: not */
 	RAFT_BY_MATCH,
 	RAFT_BY_CONTACT,
-	RAFT_BY_ROUND
+	RAFT_BY_ROUND,
+	RAFT_BY_PROMISE
 };
 
 /* raft.c */
@@ -145,6 +147,13 @@ extern enum raft_status raft_on_read(struct raft *node,
 extern enum raft_status raft_on_read_reply(struct raft *node,
 										   const struct raft_message *message,
 										   struct raft_update *update);
+
+/* lease.c */
+extern void raft_promise(struct raft *node);
+extern uint64_t raft_own_promise(const struct raft *node);
+extern void raft_number_round(struct raft *node);
+extern void raft_note_promise(struct raft *node, struct raft_peer *peer,
+							  const struct raft_message *message);
 
 /* transfer.c */
 extern void raft_hand_over(struct raft *node, struct raft_update *update);

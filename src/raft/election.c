@@ -14,7 +14,8 @@
  *
  *	- Stickiness (Thesis 4.2.3): who heard a leader less than an election
  *	  timeout ago grants nothing, not even a look at the higher term, unless
- *	  the leader itself asked for the election.
+ *	  the leader itself asked for the election.  Leases rest on this being a
+ *	  promise, see lease.c.
  *
  *	- Check-quorum (Thesis 6.2): a leader that a majority has not answered for
  *	  an election timeout steps down, so that nobody sticks to it for nothing.
@@ -91,15 +92,14 @@ raft_become_follower(struct raft *node, struct raft_update *update,
 	}
 }
 
-/* Whether a leader of this term is there and was heard lately. */
+/* Whether a leader was heard lately, and must be able to rely on that. */
 bool
 raft_hears_leader(const struct raft *node)
 {
 	if (node->state == RAFT_LEADER)
 		return true;			/* check-quorum would have deposed it */
 
-	return node->leader != 0 &&
-		node->now_ms - node->leader_contact_ms < node->options.election_timeout_ms;
+	return node->now_ms < node->promised_until_ms;
 }
 
 /* Paper 5.4.1: whether a candidate's log holds all that may be committed. */
@@ -174,6 +174,14 @@ raft_campaign(struct raft *node, struct raft_update *update, bool by_transfer)
 void
 raft_election_timeout(struct raft *node, struct raft_update *update)
 {
+	/* The timeout was made shorter after more had been promised. */
+	if (node->now_ms < node->promised_until_ms)
+	{
+		node->election_deadline_ms = node->promised_until_ms +
+			node->random % node->options.election_timeout_ms;
+		return;
+	}
+
 	raft_drop_reads(node, update);
 	node->leader = 0;
 
@@ -250,10 +258,14 @@ raft_on_vote(struct raft *node, const struct raft_message *message,
 	struct raft_message *reply;
 	bool		granted;
 
-	/* Paper 5.2, 5.4.1.  Who knows the term's leader knows who won it. */
+	/*
+	 * Paper 5.2, 5.4.1.  Who knows the term's leader knows who won it.  Who
+	 * learned of the term from others is bound by what it promised before.
+	 */
 	granted = (node->vote == message->from ||
 			   (node->vote == 0 && node->leader == 0)) &&
-		is_up_to_date(node, message);
+		is_up_to_date(node, message) &&
+		(message->transfer || !raft_hears_leader(node));
 
 	if (granted)
 	{

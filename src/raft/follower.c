@@ -36,7 +36,7 @@ hear_leader(struct raft *node, struct raft_update *update, raft_id leader)
 
 	raft_become_follower(node, update, node->term, leader);
 	raft_reset_election_timer(node);
-	node->leader_contact_ms = node->now_ms;
+	raft_promise(node);
 	return RAFT_OK;
 }
 
@@ -58,6 +58,7 @@ acknowledge(struct raft *node, struct raft_update *update)
 	reply->accepted = true;
 	reply->match = agreed_and_durable(node);
 	reply->context = node->leader_round;
+	reply->promise_ms = node->promise_ms;
 	reply->commit = node->commit_index;
 	node->acked_index = reply->match;
 }
@@ -93,6 +94,7 @@ refuse(struct raft *node, struct raft_update *update,
 		return;
 	reply->prev_index = message->prev_index;
 	reply->context = node->leader_round;
+	reply->promise_ms = node->promise_ms;
 	reply->commit = node->commit_index;
 	reply->hint_index = hint;
 	reply->hint_term = raft_log_term_at(&node->log, hint);

@@ -139,6 +139,7 @@ raft_start_peer(struct raft *node, uint32_t slot)
 	peer->round = 0;
 	peer->match_round = 0;
 	peer->lost_data = false;
+	peer->stays_until_ms = 0;
 	set_goal(node, peer, false);
 	start_probing(peer, node->log.last_index);
 }
@@ -292,7 +293,7 @@ raft_begin_round(struct raft *node, struct raft_update *update)
 	const struct raft_config *config = &node->config.config;
 	uint32_t	i;
 
-	node->round++;
+	raft_number_round(node);
 	for (i = 0; i < config->n_members; i++)
 	{
 		if (i == node->self || config->members[i].role != RAFT_VOTER)
@@ -310,7 +311,7 @@ send_heartbeats(struct raft *node, struct raft_update *update)
 
 	node->heartbeat_deadline_ms = node->now_ms +
 		node->options.heartbeat_interval_ms;
-	node->round++;
+	raft_number_round(node);
 
 	/* Somebody who left may have gone for good. */
 	if (node->leaving != 0 && node->leaving_index <= node->commit_index &&
@@ -383,7 +384,9 @@ raft_become_leader(struct raft *node, struct raft_update *update)
 	node->leader = node->id;
 	node->transfer_target = 0;
 	node->leaving = 0;
+	node->lease_forfeited = false;
 	node->round = 0;
+	node->round_ms[0] = node->now_ms;
 	node->n_confirming = 0;
 	node->election_deadline_ms = UINT64_MAX;
 	node->heartbeat_deadline_ms = node->now_ms +
@@ -575,6 +578,7 @@ raft_on_append_reply(struct raft *node, const struct raft_message *message,
 	peer->contact_ms = node->now_ms;
 	if (peer->round < message->context)
 		peer->round = message->context;
+	raft_note_promise(node, peer, message);
 
 	if (message->accepted)
 		acknowledged(node, peer, message->match, message->context);

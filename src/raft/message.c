@@ -76,6 +76,7 @@ raft_message_new(const struct raft *node, struct raft_update *update,
 	message->accepted = false;
 	message->transfer = false;
 	message->match = 0;
+	message->promise_ms = 0;
 	message->hint_index = 0;
 	message->hint_term = 0;
 

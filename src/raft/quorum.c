@@ -3,10 +3,10 @@
  * quorum.c
  *	  What a majority has reached.
  *
- * Votes, commit, check-quorum and the confirmation of reads are one question:
+ * Votes, commit, check-quorum, leases and the confirmation of reads are one question:
  * what is the largest value that a majority of the voters has reached?  For
- * votes the value is 0 or 1, for commit an index, for check-quorum a time, for
- * reads the number of a round.  The answer is an order statistic: sort the
+ * votes the value is 0 or 1, for commit an index, for check-quorum and leases a
+ * time, for reads the number of a round.  The answer is an order statistic: sort the
  * values in descending order, take the one in the middle.
  *
  * Learners never count, and neither does a leader that is not (or no longer) a
@@ -60,6 +60,8 @@ own_value(const struct raft *node, enum raft_measure measure)
 			return node->now_ms;
 		case RAFT_BY_ROUND:
 			return node->round;
+		case RAFT_BY_PROMISE:
+			return raft_own_promise(node);
 	}
 	return 0;
 }
@@ -77,6 +79,8 @@ peer_value(const struct raft_peer *peer, enum raft_measure measure)
 			return peer->contact_ms;
 		case RAFT_BY_ROUND:
 			return peer->round;
+		case RAFT_BY_PROMISE:
+			return peer->stays_until_ms;
 	}
 	return 0;
 }

@@ -202,6 +202,13 @@ struct raft_message
 	 * is hint_term (fast back-off by term, Paper 5.3).
 	 */
 	bool		accepted;
+
+	/*
+	 * APPEND_REPLY: for how long, from when it heard the round it answers, the
+	 * sender neither votes nor stands for election.
+	 */
+	uint32_t	promise_ms;
+
 	bool		transfer;		/* VOTE: by order of the leader, so stickiness
 								 * does not apply */
 	raft_index	match;
@@ -406,11 +413,18 @@ struct raft_restored
 	struct raft_config_entry previous_config;
 };
 
-/* Timing; both in milliseconds.  election_timeout is drawn from [t, 2t). */
+/*
+ * Timing, in milliseconds.  The time after which a member stands is drawn from
+ * [election_timeout, 2 * election_timeout).
+ *
+ * Members may differ.  But one that starts relies on its own election timeout
+ * not being shorter than it was before: see lease.c.
+ */
 struct raft_options
 {
 	uint32_t	heartbeat_interval_ms;	/* > 0 */
 	uint32_t	election_timeout_ms;	/* > 2 * heartbeat_interval_ms */
+	bool		leader_lease;	/* as leader, serve reads under a lease */
 };
 
 /* What a leader knows of one member, for display. */
@@ -446,6 +460,15 @@ extern enum raft_status raft_step(struct raft *node,
 
 /* When the next RAFT_TIMER is due, in the time of now_ms. */
 extern uint64_t raft_deadline(const struct raft *node);
+
+/*
+ * A leader's lease: before this time, by the clock of now_ms, nobody else can
+ * have become the leader, and so the commit index of the last update covers all
+ * that was acknowledged to anybody.  0: there is none.  What the last step said
+ * holds until the next one, but for nobody who sees messages of that next step:
+ * the shell revokes what it told others before it sends them.
+ */
+extern uint64_t raft_lease_until(const struct raft *node);
 
 /* The term of an entry, or 0 if the core no longer or not yet knows it. */
 extern raft_term raft_term_at(const struct raft *node, raft_index index);

@@ -24,6 +24,9 @@
 #define RAFT_LEAVING_SLOT		RAFT_MAX_MEMBERS
 #define RAFT_NO_SLOT			(RAFT_MAX_MEMBERS + 1)
 
+/* Of so many rounds, the newest, a leader knows when they began. */
+#define RAFT_KNOWN_ROUNDS		16
+
 /*
  * The shape of the log: where it begins and ends, and where each term begins.
  * Terms only grow along a log, and rarely, so a few runs describe millions of
@@ -79,6 +82,8 @@ struct raft_peer
 	uint64_t	round;
 	uint64_t	match_round;
 	bool		lost_data;		/* it did, and has not acknowledged since */
+
+	uint64_t	stays_until_ms; /* it votes for nobody else; see lease.c */
 
 	/*
 	 * Catching up (Thesis 4.2.1) goes in rounds, each to what was the end of
@@ -143,16 +148,21 @@ struct raft
 	struct raft_peer peers[RAFT_LEAVING_SLOT + 1];
 
 	/*
-	 * Not a leader.  leader_contact_ms: when a leader of this term was last
-	 * heard.  matched_index: the log is known to agree with that leader's up
+	 * Not a leader.  matched_index: the log is known to agree with that leader's up
 	 * to here; never below commit_index.  acked_index: what it was told last.
 	 */
 	uint64_t	election_deadline_ms;	/* UINT64_MAX: never */
-	uint64_t	leader_contact_ms;
 	raft_index	matched_index;
 	raft_index	acked_index;
 	uint64_t	leader_round;	/* the newest round the leader asked about */
 	bool		by_transfer;	/* candidate: by order of the leader */
+
+	/*
+	 * Until then this member neither votes nor stands, save by order of the
+	 * leader; and what it promised when it last heard one.  See lease.c.
+	 */
+	uint64_t	promised_until_ms;
+	uint32_t	promise_ms;
 
 	/*
 	 * Leader.  term_start: its no-op; the term has committed something once
@@ -166,6 +176,7 @@ struct raft
 	uint32_t	n_farewells;	/* heartbeats it still gets when committed */
 	raft_id		transfer_target;	/* 0: no transfer under way */
 	uint64_t	transfer_deadline_ms;
+	bool		lease_forfeited;	/* the order to succeed it has left */
 
 	/*
 	 * Linearizable reads, oldest first.  Leader: the first n_confirming wait
@@ -173,6 +184,8 @@ struct raft
 	 * others wait for the next round to begin.  Follower: all were forwarded.
 	 */
 	uint64_t	round;			/* leader: the newest round of this term */
+	uint64_t	round_ms[RAFT_KNOWN_ROUNDS];	/* when it began, by its
+												 * remainder */
 	uint64_t	read_round;
 	raft_index	read_index;
 	uint32_t	n_confirming;

@@ -19,6 +19,9 @@
  * this one is confirmed: under load rounds follow each other and each serves
  * many reads, without load a read costs one exchange.
  *
+ * A leader that has a lease knows without asking that there is no other; then
+ * a read costs it nothing, and another member one message and its answer.
+ *
  * A member that is not the leader asks the leader.  Its requests carry numbers
  * that begin at a random one and are not used again, so that an answer to an
  * earlier life of the process cannot be taken for one to this.
@@ -148,6 +151,9 @@ raft_expire_reads(struct raft *node, struct raft_update *update)
 void
 raft_poll_reads(struct raft *node, struct raft_update *update)
 {
+	if (node->n_reads > 0 && node->now_ms < raft_lease_until(node))
+		answer_oldest(node, update, node->n_reads, node->commit_index);
+
 	while (node->n_reads > 0)
 	{
 		if (node->n_confirming > 0)

@@ -95,6 +95,7 @@ add_message(uint64_t *digest, const struct raft_message *message)
 	add(digest, message->accepted);
 	add(digest, message->transfer);
 	add(digest, message->match);
+	add(digest, message->promise_ms);
 	add(digest, message->hint_index);
 	add(digest, message->hint_term);
 }

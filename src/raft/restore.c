@@ -175,10 +175,16 @@ raft_init(struct raft *node, const struct raft_restored *restored,
 	/* Far from what an earlier life of this process used: see read.c. */
 	node->read_context = random;
 
-	/* Alone there is nobody whose election one could disturb. */
+	/*
+	 * Whom it heard last, and when, is forgotten, but not what it promised then:
+	 * see lease.c.  In term 0 it has answered nobody.  Alone there is nobody
+	 * whose election one could disturb.
+	 */
 	raft_reset_election_timer(node);
 	if (raft_is_sole_voter(node))
 		node->election_deadline_ms = now_ms;
+	else if (node->term > 0)
+		raft_promise(node);
 
 	return RAFT_OK;
 }

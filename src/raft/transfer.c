@@ -11,8 +11,9 @@
  *
  * If it has not won after an election timeout the leader gives the transfer up
  * and accepts entries again.  An order that arrives later does no harm: it
- * leads to an election, and elections are always safe.  While the transfer
- * lasts, every answer of the target repeats the order.
+ * leads to an election, and elections are always safe; but it ends the lease of
+ * this leader for good, see lease.c.  While the transfer lasts, every answer of
+ * the target repeats the order.
  *
  * Copyright (c) 2026, store contributors
  *
@@ -49,6 +50,14 @@ best_successor(const struct raft *node)
 	return best;
 }
 
+/* The order itself.  It overrides every promise that a lease rests on. */
+static void
+order(struct raft *node, struct raft_update *update, raft_id successor)
+{
+	node->lease_forfeited = true;
+	raft_message_new(node, update, RAFT_MSG_TIMEOUT_NOW, successor);
+}
+
 /* Leave the term to whoever is fit to end it, if anybody is. */
 void
 raft_hand_over(struct raft *node, struct raft_update *update)
@@ -57,8 +66,7 @@ raft_hand_over(struct raft *node, struct raft_update *update)
 
 	if (slot != RAFT_NO_SLOT &&
 		node->peers[slot].match_index == node->log.last_index)
-		raft_message_new(node, update, RAFT_MSG_TIMEOUT_NOW,
-						 node->config.config.members[slot].id);
+		order(node, update, node->config.config.members[slot].id);
 }
 
 /* Give the order once the target holds all there is. */
@@ -72,8 +80,7 @@ raft_poll_transfer(struct raft *node, struct raft_update *update)
 
 	slot = raft_slot_of(node, node->transfer_target);
 	if (node->peers[slot].match_index == node->log.last_index)
-		raft_message_new(node, update, RAFT_MSG_TIMEOUT_NOW,
-						 node->transfer_target);
+		order(node, update, node->transfer_target);
 }
 
 enum raft_status

@@ -16,7 +16,8 @@ FUZZ_BUILD = build/fuzz
 FUZZ_TARGETS = message command membership jsonb record raft
 
 # The pure layer, the core, and what stands in for the server.
-FUZZ_STORE = command detail membership message fields json_patch jsonb_bytes object
+FUZZ_STORE = command detail membership message fields json_patch jsonb_bytes object \
+	object_path
 FUZZ_CORE = $(notdir $(basename $(wildcard src/raft/*.c)))
 FUZZ_OBJS = $(FUZZ_STORE:%=$(FUZZ_BUILD)/%.o) $(FUZZ_CORE:%=$(FUZZ_BUILD)/core_%.o) \
 	$(FUZZ_BUILD)/walk.o $(FUZZ_BUILD)/jsonb_server.o $(FUZZ_BUILD)/fuzz.o

@@ -387,6 +387,7 @@ receive_made_up(void)
 	message->match = take_number();
 	message->hint_index = take_number();
 	message->hint_term = take_number();
+	message->promise_ms = (uint32_t) take_number();
 	if (message->type != RAFT_MSG_APPEND)
 	{
 		step(RAFT_RECEIVED);
@@ -507,7 +508,7 @@ static bool
 begin(void)
 {
 	static struct raft_run runs[RAFT_MAX_TERM_RUNS + 8];
-	static const struct raft_options options = {10, 100};
+	static const struct raft_options options = {10, 100, true};
 	struct raft_restored restored;
 	uint8		shape = take();
 	uint32_t	n_members = take() % (RAFT_MAX_MEMBERS + 1);

@@ -6,6 +6,8 @@
  *		raft_sim [-v [STEP]] SEED		one seed; -v: its trace, from STEP on
  *		raft_sim [-k] [-j JOBS] FIRST COUNT
  *										many seeds; -k: go on after a failure
+ *		raft_sim -s SKEW ...			leases, and clocks that are wrong by up to
+ *										SKEW/1024, more than a lease can bear
  *
  * Every choice comes from the seed, the options of the run too, so that each
  * seed is a world of its own: one with a perfect network and a bad disk, one
@@ -31,6 +33,12 @@ struct sim sim;
 
 static const char *const class_names[] = {"passed", "usage", "SAFETY", "LIVENESS", "BROKEN",
 "CONTRACT", "HARNESS"};
+
+/* The error of clocks that leases allow for, in 1/1024; see lease.c. */
+#define LEASE_SKEW	128
+
+/* Of all seeds, if not 0. */
+static uint32_t forced_skew;
 
 /* Often nothing, else up to "most". */
 static uint32_t
@@ -71,6 +79,14 @@ draw_options(struct sim_options *o)
 	o->apply_max_us = random_below(timeout_us / 2);
 	o->gather_max_us = random_below(timeout_us / 20);
 	o->skew = draw(random_chance(200) ? 700 : 150);
+	o->raft.leader_lease = random_chance(512);
+	if (o->raft.leader_lease && o->skew > LEASE_SKEW)
+		o->skew = LEASE_SKEW;
+	if (forced_skew != 0)
+	{
+		o->raft.leader_lease = true;
+		o->skew = forced_skew;
+	}
 	o->torn = random_chance(512);
 	o->send_at_once = random_chance(512);
 	o->late_durable = draw(800);
@@ -268,7 +284,7 @@ static void
 report_stats(const struct sim_stats *s, double took)
 {
 	static const char *const names[] = {"crashes", "power cuts", "pauses", "slow disks",
-	"disk failures", "partitions", "one-way cuts", "bridges", "coups"};
+	"disk failures", "partitions", "one-way cuts", "bridges", "coups", "exiles"};
 	int			i;
 
 #define LLU(x) ((unsigned long long) (x))
@@ -280,9 +296,11 @@ report_stats(const struct sim_stats *s, double took)
 		printf(" %llu %s,", LLU(s->faults[i]), names[i]);
 	printf(" %llu torn writes, %llu packets lost, %llu doubled\n", LLU(s->torn), LLU(s->lost),
 		   LLU(s->duplicated));
-	printf("work: %llu proposals (%llu refused), %llu reads (%llu refused), %llu configurations, "
+	printf("work: %llu proposals (%llu refused), %llu reads (%llu refused), "
+		   "%llu under a lease, %llu configurations, "
 		   "%llu transfers, %llu snapshots, %llu compactions\n", LLU(s->proposals),
-		   LLU(s->refused), LLU(s->reads), LLU(s->reads_refused), LLU(s->config_changes),
+		   LLU(s->refused), LLU(s->reads), LLU(s->reads_refused),
+		   LLU(s->reads_leased), LLU(s->config_changes),
 		   LLU(s->transfers), LLU(s->snapshots), LLU(s->compactions));
 	printf("longest stage of the liveness phase: %llu election timeouts\n",
 		   LLU(s->worst_recovery));
@@ -389,7 +407,8 @@ static int
 usage(void)
 {
 	fprintf(stderr, "usage: raft_sim [-v [STEP]] SEED\n"
-			"       raft_sim [-k] [-j JOBS] [-t SECONDS] FIRST COUNT\n");
+			"       raft_sim [-k] [-j JOBS] [-t SECONDS] FIRST COUNT\n"
+			"       -s SKEW: with leases, and clocks wrong by up to SKEW/1024\n");
 	return SIM_USAGE;
 }
 
@@ -432,6 +451,8 @@ main(int argc, char **argv)
 			jobs = (uint32_t) strtoul(argv[++i], NULL, 10);
 		else if (strcmp(argv[i], "-t") == 0 && i + 1 < argc)
 			stop_at = began + strtod(argv[++i], NULL);
+		else if (strcmp(argv[i], "-s") == 0 && i + 1 < argc)
+			forced_skew = (uint32_t) strtoul(argv[++i], NULL, 10);
 		else if (argv[i][0] == '-' || n == 2)
 			return usage();
 		else

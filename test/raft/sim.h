@@ -256,8 +256,14 @@ struct node
 	struct list after_flush;
 
 	/* Its clock */
-	uint64_t	rate;			/* 1024: exact */
+	uint64_t	rate;			/* 1024: exact; under leases, mostly as
+								 * wrong as it may be */
 	uint64_t	offset_ms;
+	struct raft_options options;	/* its timing */
+
+	/* What its raft worker tells its backends; see lease_read(). */
+	uint64_t	lease_until;
+	raft_index	lease_index;
 
 	uint64_t	next_read;
 	uint32_t	n_reads;
@@ -327,7 +333,7 @@ struct sim_options
 	uint64_t	operator_gap_us;
 	uint64_t	fault_gap_us;
 	uint64_t	restart_gap_us;
-	uint32_t	weights[9];		/* of the kinds of faults */
+	uint32_t	weights[10];		/* of the kinds of faults */
 	uint32_t	compact_after;	/* entries; 0: never */
 	bool		keep_needed;	/* compact no more than everybody has */
 };
@@ -342,10 +348,11 @@ enum fault_kind
 	FAULT_SPLIT,				/* symmetric partition */
 	FAULT_ONE_WAY,
 	FAULT_BRIDGE,
-	FAULT_COUP					/* a leader goes deaf as it hands over */
+	FAULT_COUP,					/* a leader goes deaf as it hands over */
+	FAULT_EXILE					/* a leader is cut off, and others start anew */
 };
 
-#define N_FAULTS 9
+#define N_FAULTS 10
 
 /* Added up over all seeds of a process. */
 struct sim_stats
@@ -365,6 +372,7 @@ struct sim_stats
 	uint64_t	refused;
 	uint64_t	reads;
 	uint64_t	reads_refused;
+	uint64_t	reads_leased;
 	uint64_t	config_changes;
 	uint64_t	transfers;
 	uint64_t	snapshots;
@@ -520,6 +528,7 @@ extern void net_split(void);
 extern void net_one_way(void);
 extern void net_bridge(void);
 extern void net_deafen(uint32_t slot);
+extern void net_exile(uint32_t slot);
 
 /* sim_disk.c */
 extern void disk_vote(struct node *node, raft_term term, raft_id vote);
@@ -541,6 +550,7 @@ extern struct node *node_new(uint32_t config);
 extern struct item *inbox_add(struct node *node, enum item_kind kind);
 extern void inbox_overtake(struct node *node, raft_index from);
 extern void node_start(struct node *node);
+extern void node_retime(struct node *node);
 extern void node_crash(struct node *node);
 extern void node_turn(struct node *node);
 extern void node_wake(struct node *node);
@@ -583,6 +593,8 @@ extern void check_commit(struct node *node, const struct raft_update *update);
 extern void check_read(struct node *node, const struct raft_read_result *result);
 extern void read_forget(struct node *node, uint64_t id);
 extern void check_applied(const struct node *node);
+extern void lease_publish(struct node *node);
+extern bool lease_read(const struct node *node);
 
 /* sim_load.c */
 extern void load_start(void);

@@ -28,13 +28,14 @@ trace_event(const struct node *node, const struct raft_event *event)
 			break;
 		case RAFT_RECEIVED:
 			trace("n%u @%llu RECEIVED %s from n%llu t%llu prev=%llu/%llu n=%u commit=%llu "
-				  "context=%llu %s match=%llu hint=%llu/%llu configs=%u%s",
+				  "context=%llu %s match=%llu hint=%llu/%llu promise=%u configs=%u%s",
 				  slot, now, message_name(m->type), (unsigned long long) m->from,
 				  (unsigned long long) m->term, (unsigned long long) m->prev_index,
 				  (unsigned long long) m->prev_term, m->n_entries,
 				  (unsigned long long) m->commit, (unsigned long long) m->context,
 				  m->accepted ? "yes" : "no", (unsigned long long) m->match,
 				  (unsigned long long) m->hint_index, (unsigned long long) m->hint_term,
+				  m->promise_ms,
 				  event->u.received.n_configs, m->transfer ? " transfer" : "");
 			break;
 		case RAFT_DURABLE:
@@ -283,6 +284,7 @@ carry_out(struct node *node, const struct raft_event *event, const struct raft_u
 		event->type == RAFT_SNAPSHOT_INSTALLED)
 		check_config(node, update->config_changed);
 	check_office(node);
+	lease_publish(node);
 	if (caught_up)
 		live_promotable();
 	if (node->state == RAFT_LEADER && sim.step % 16 == 0)
@@ -370,6 +372,10 @@ node_step(struct node *node, struct raft_event *event, const struct packet *pack
 	sim.stats.events++;
 	event->now_ms = node_clock(node);
 	event->random = random_word();
+
+	/* What a lease must outlast is the earliest election there can be. */
+	if (sim.options.raft.leader_lease && !sim.liveness && random_chance(512))
+		event->random = random_below(4);
 	if (sim.trace)
 		trace_event(node, event);
 	status = raft_step(&node->raft, event, update);

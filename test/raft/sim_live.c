@@ -173,6 +173,8 @@ live_start(void)
 		struct node *node = &sim.nodes[i];
 
 		set_clock(node);
+		if (node->up)
+			node_retime(node);
 		node->paused_until = node->slow_until = 0;
 		node->fail_next_flush = node->crash_next_flush = false;
 		node->wrote = node->read = false;

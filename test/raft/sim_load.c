@@ -100,6 +100,7 @@ load_read(struct node *node)
 {
 	struct pending_read *read;
 
+	sim.stats.reads_leased += lease_read(node);
 	if (node->n_reads == MAX_READS)
 		return;
 	read = &node->reads[node->n_reads++];
@@ -217,6 +218,8 @@ load_operator(void)
 	event_push(sim.now_us + random_gap(sim.options.operator_gap_us), EV_OPERATOR, 0, 0);
 	if (leader == NULL || leader->muted)
 		return;
+	if (sim.options.raft.leader_lease && random_chance(128))
+		node_retime(some_node());
 	config = raft_config(&leader->raft)->config;
 	switch (random_below(8))
 	{
@@ -323,6 +326,33 @@ load_deafen(uint32_t slot, bool ask)
 	event_push(sim.now_us + random_gap(2 * election_us()), EV_HEAL, 0, sim.cut_number);
 }
 
+/*
+ * A leader is cut off.  Maybe some of the others start anew at that moment, and
+ * know nothing of what they promised to it.
+ */
+static void
+exile(void)
+{
+	struct node *leader = some_leader();
+	uint32_t	i;
+
+	if (leader == NULL)
+		return;
+	trace("n%u is cut off", leader->slot + 1);
+	net_exile(leader->slot);
+	event_push(sim.now_us + random_gap(3 * election_us()), EV_HEAL, 0, sim.cut_number);
+	if (random_chance(512))
+		return;
+	for (i = 0; i < sim.n_nodes; i++)
+		if (i != leader->slot && sim.nodes[i].up && random_chance(400))
+		{
+			node_crash(&sim.nodes[i]);
+			if (!sim.nodes[i].retired)
+				event_push(sim.now_us + random_below(election_us() / 8), EV_RESTART, i,
+						   sim.nodes[i].life);
+		}
+}
+
 static void
 cut(enum fault_kind kind)
 {
@@ -386,6 +416,9 @@ load_fault(void)
 			break;
 		case FAULT_COUP:
 			coup();
+			break;
+		case FAULT_EXILE:
+			exile();
 			break;
 	}
 	sim.stats.faults[kind]++;

@@ -164,6 +164,19 @@ net_deafen(uint32_t slot)
 		sim.cut[i][slot] = true;
 }
 
+/* One node is not heard any more; it hears what is on its way, or nothing. */
+void
+net_exile(uint32_t slot)
+{
+	uint32_t	i;
+
+	net_heal();
+	if (random_chance(512))
+		net_deafen(slot);
+	for (i = 0; i < sim.n_nodes; i++)
+		sim.cut[slot][i] = true;
+}
+
 /* Some nodes can be heard but do not hear, or the other way round. */
 void
 net_one_way(void)

@@ -53,6 +53,8 @@ node_new(uint32_t config)
 	node->slot = sim.n_nodes++;
 	node->exists = true;
 	node->rate = random_between(1024 - sim.options.skew, 1024 + sim.options.skew);
+	if (sim.options.raft.leader_lease && random_chance(700))
+		node->rate = 1024 + (random_chance(512) ? sim.options.skew : 0 - sim.options.skew);
 	node->offset_ms = random_between(1, 1000000);
 	log_reset(&node->disk, 0, 0, 0, config);
 	node->disk_machine.config = config;
@@ -173,6 +175,23 @@ schedule_timer(struct node *node)
 	event_push(at, EV_WAKE, node->slot, node->life);
 }
 
+/*
+ * The configuration file is read anew.  No timeout is longer than the one that
+ * the run knows, which is that of a member as it starts: see raft_options.
+ */
+void
+node_retime(struct node *node)
+{
+	uint32_t	most = sim.options.raft.election_timeout_ms;
+	uint32_t	least = 2 * sim.options.raft.heartbeat_interval_ms + 2;
+
+	node->options = sim.options.raft;
+	if (sim.options.raft.leader_lease && !sim.liveness && random_chance(512))
+		node->options.election_timeout_ms = (uint32_t) random_between(least, most);
+	raft_set_options(&node->raft, &node->options);
+	twin_start(node);
+}
+
 void
 node_start(struct node *node)
 {
@@ -188,7 +207,7 @@ node_start(struct node *node)
 	node->next_read = 1;
 	node->promotable = 0;
 	disk_restore(node);
-	twin_start(node);
+	node_retime(node);
 	node->term = node->disk_term;
 	node->vote = node->disk_vote;
 	node->commit = node->machine.index;
@@ -221,6 +240,7 @@ node_crash(struct node *node)
 
 	trace("n%u crashes%s", node->slot + 1, node->flushing ? " in the middle of a flush" : "");
 	disk_crashed(node);
+	node->lease_until = 0;
 	for (term = node->disk_term + 1; term <= node->term; term++)
 		if (sim.leader_of[term] == node->slot + 1)
 		{

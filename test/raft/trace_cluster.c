@@ -264,7 +264,7 @@ step(struct node *node, struct raft_event *event, const struct entry *entries)
 void
 boot(struct node *node, raft_id id, char **words, int n_words)
 {
-	struct raft_options options = {HEARTBEAT_MS, ELECTION_MS};
+	struct raft_options options = {HEARTBEAT_MS, ELECTION_MS, false};
 	static struct raft_run runs[MAX_LOG];
 	struct disk *disk = &node->written;
 	struct raft_restored restored;

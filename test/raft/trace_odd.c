@@ -21,7 +21,8 @@
  *		tell N EVENT [I.T] [config=1v,2v]
  *								N's shell says: applied, compacted, installed
  *		damage N FIELD VALUE [M]	N's memory has VALUE there, or there about M
- *		options N HEARTBEAT TIMEOUT
+ *		options N HEARTBEAT TIMEOUT [lease]
+ *		lease N					how long N may read without asking anybody
  *		progress N M | term N I	what N knows of M, or of an entry
  *		recording [CHANGE]		of this core; or with another magic, state or
  *								event: is it known?
@@ -308,9 +309,19 @@ run_odd(char **words, int n_words)
 		options.heartbeat_interval_ms = (uint32_t) number;
 		options.election_timeout_ms = (uint32_t)
 			strtoul(n_words > 3 ? words[3] : "0", NULL, 10);
+		options.leader_lease = n_words > 4;
 		raft_set_options(&node->raft, &options);
 		say("%llu has an election timeout of %u ms", U(id_of(node)),
 			node->raft.options.election_timeout_ms);
+	}
+	else if (strcmp(name, "lease") == 0)
+	{
+		uint64_t	until_ms = raft_lease_until(&node->raft);
+
+		if (until_ms > now_ms)
+			say("%llu has a lease for %llu ms", U(id_of(node)), U(until_ms - now_ms));
+		else
+			say("%llu has no lease", U(id_of(node)));
 	}
 	else if (strcmp(name, "progress") == 0)
 		show_progress(node, number);

@@ -249,6 +249,11 @@ test_command(void)
 	CHECK(decoded.version == command.version && decoded.revision == command.revision);
 	CHECK(decoded.has_ttl == command.has_ttl && decoded.ttl == command.ttl);
 	CHECK(decoded.parts.n_success == command.parts.n_success);
+	CHECK(decoded.force == command.force);
+	CHECK(command.manager ? strcmp(decoded.manager, command.manager) == 0 :
+		  decoded.manager == NULL);
+	CHECK(command.subresource ? strcmp(decoded.subresource, command.subresource) == 0 :
+		  decoded.subresource == NULL);
 	abuse(recode_command, &buf);
 	test_versions(&buf);
 

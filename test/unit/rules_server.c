@@ -51,6 +51,16 @@ int64_to_numeric(int64 value)
 	return (Numeric) number;
 }
 
+/* A number that int64_to_numeric() made. */
+char *
+numeric_normalize(Numeric number)
+{
+	int64		value;
+
+	memcpy(&value, VARDATA(number), sizeof(value));
+	return psprintf(INT64_FORMAT, value);
+}
+
 /* Here every month has 31 days. */
 int
 date2j(int year, int month, int day)

@@ -21,6 +21,9 @@
 /* How long an encoded command is before its strings, in each version. */
 #define HEADER_SIZE_1	72
 #define HEADER_SIZE_2	80
+#define HEADER_SIZE_3	88
+
+static const int header_sizes[] = {0, HEADER_SIZE_1, HEADER_SIZE_2, HEADER_SIZE_3};
 
 #define HOUR	(INT64CONST(3600) * USECS_PER_SEC)
 #define NOW		(INT64CONST(1000000) * USECS_PER_SEC)
@@ -112,10 +115,10 @@ apply(uint8 version, CommandOp op, Jsonb *body, int64 ttl, const StoredObject *c
 	initStringInfo(&entry);
 	command_encode(&entry, &command);
 	CHECK(command_version(entry.data, entry.len) == version);
-	CHECK(strcmp(entry.data + (version == 1 ? HEADER_SIZE_1 : HEADER_SIZE_2) + 1, "v1") == 0);
+	CHECK(strcmp(entry.data + header_sizes[version] + 1, "v1") == 0);
 	CHECK(command_decode(entry.data, entry.len, &decoded) == NULL);
 	CHECK(decoded.version == version);
-	rules_apply(&decoded, current, index, 0, false, &cluster_id, &outcome);
+	rules_apply(&decoded, current, NULL, index, 0, false, &cluster_id, &outcome);
 	return outcome;
 }
 

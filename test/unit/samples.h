@@ -109,7 +109,8 @@ random_part(Command *command, uint8 version, CommandOp op)
 	command->version = version;
 	command->op = op;
 	if (op == COMMAND_PATCH)
-		command->patch_type = version > 1 && coin() ? PATCH_JSON : PATCH_MERGE;
+		command->patch_type = PATCH_MERGE +
+			below(version == 1 ? 1 : version == 2 ? 2 : 4);
 	command->key.api_group = random_string(0, 20);
 	command->key.version = random_string(1, 9);
 	command->key.kind = random_string(1, 9);
@@ -126,8 +127,14 @@ random_part(Command *command, uint8 version, CommandOp op)
 	command->has_uid = coin();
 	if (command->has_uid)
 		memset(command->uid.data, below(256), UUID_LEN);
-	if (command->op != COMMAND_DELETE)
-		command->body = random_object();
+	if (command->op == COMMAND_DELETE)
+		return;
+	command->body = random_object();
+	if (version > 2 && (command->patch_type == PATCH_APPLY || coin()))
+		command->manager = random_string(1, 20);
+	if (command->manager && coin())
+		command->subresource = random_string(1, 20);
+	command->force = command->patch_type == PATCH_APPLY && coin();
 }
 
 static uint32
@@ -172,7 +179,7 @@ random_command(Command *command)
 	if (op == COMMAND_TXN)
 		random_txn(command);
 	else
-		random_part(command, op == COMMAND_COMPACT || coin() ? COMMAND_VERSION : 1, op);
+		random_part(command, op == COMMAND_COMPACT || coin() ? COMMAND_VERSION : 1 + below(2), op);
 	if (op == COMMAND_COMPACT)
 	{
 		memset(&command->key, 0, sizeof(command->key));
@@ -182,6 +189,7 @@ random_command(Command *command)
 		command->expected = 0;
 		memset(&command->uid, 0, sizeof(command->uid));
 		command->body = NULL;
+		command->manager = command->subresource = NULL;
 		command->revision = pg_prng_uint64(&prng) >> 1;
 	}
 	if (command->version > 1 && op <= COMMAND_UPDATE && coin())
@@ -272,6 +280,7 @@ random_raft(struct raft_message *raft)
 	raft->match = below(1000000);
 	raft->hint_index = below(1000000);
 	raft->hint_term = below(1000);
+	raft->promise_ms = below(100000);
 
 	if (raft->type == RAFT_MSG_APPEND)
 		raft->n_entries = below(20);

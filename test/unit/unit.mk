@@ -6,9 +6,10 @@
 
 UNIT_CC ?= $(CC)
 UNIT_SANITIZE ?= -fsanitize=address,undefined -fno-sanitize-recover=undefined
-UNIT_STORE = src/command.c src/detail.c src/fields.c src/object.c
+UNIT_STORE = src/command.c src/detail.c src/fields.c src/object.c src/object_path.c
 UNIT_SOURCES_codec = $(UNIT_STORE) src/membership.c src/message.c src/jsonb_bytes.c
-UNIT_SOURCES_rules = $(UNIT_STORE) src/json_patch.c src/patch.c src/rules.c \
+UNIT_SOURCES_rules = $(UNIT_STORE) src/json_patch.c src/list_items.c src/merge_keys.c \
+	src/patch.c src/rules.c src/schema.c src/strategic.c \
 	test/unit/rules_server.c test/fuzz/jsonb_server.c
 UNIT_SOURCES_watch_filter = src/detail.c src/fields.c src/selector.c src/watch_filter.c \
 	test/unit/rules_server.c test/fuzz/jsonb_server.c

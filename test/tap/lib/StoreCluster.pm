@@ -58,7 +58,8 @@ my $FINGERPRINT = q{
 =item StoreCluster->server(name, %params)
 
 A running server that preloads store and is not yet a node: no extension.
-C<conf> is added to its configuration; C<preload> = 0 leaves the library out.
+C<conf> is added to its configuration, or what it returns for the server if it
+is code; C<preload> = 0 leaves the library out.
 C<allows_streaming> and C<install_path> are passed on.
 
 =cut
@@ -101,9 +102,7 @@ sub server
 		$node->append_conf('postgresql.conf',
 			"store.election_timeout = '${ELECTION_TIMEOUT}s'\n");
 	}
-	$node->append_conf('postgresql.conf', $params{conf}) if defined $params{conf};
-
-	start_first_time($node);
+	start_first_time($node, $params{conf} // '');
 	$node->safe_psql('postgres', "CREATE ROLE peer SUPERUSER LOGIN PASSWORD '$PASSWORD'");
 	return $node;
 }
@@ -112,10 +111,11 @@ sub server
 # on this machine.  As long as nobody knows it, another one will do.
 sub start_first_time
 {
-	my ($node) = @_;
+	my ($node, $conf) = @_;
 
 	for (1 .. 10)
 	{
+		$node->append_conf('postgresql.conf', ref $conf ? $conf->($node) : $conf);
 		return if $node->start(fail_ok => 1);
 		last if slurp_file($node->logfile) !~ /Address already in use/;
 		$node->{_port} = PostgreSQL::Test::Cluster::get_free_port();
@@ -396,7 +396,8 @@ my $WRITER = q{
 		print "SELECT '$name', w.resource_version, extract(epoch from clock_timestamp()) "
 		  . "FROM store.put('{\"apiVersion\": \"v1\", \"kind\": \"ConfigMap\", "
 		  . "\"metadata\": {\"name\": \"$name\", \"namespace\": \"writers\"}, "
-		  . "\"data\": {\"value\": \"$i\"}}') w;\n";
+		  . "\"data\": {\"value\": \"$i\"}}') w;\n"
+		  or exit;
 	}
 };
 

@@ -1,0 +1,156 @@
+/*-------------------------------------------------------------------------
+ *
+ * api_lookup.c
+ *	  One resource by its key, without a query.
+ *
+ * To start an executor, even with a plan that was kept, takes longer than to
+ * find the row.  So the most frequent read of all goes straight to the index.
+ * It does what the query would do: the caller's right to read the table is
+ * checked, locks are kept until the end of the transaction, and the index and
+ * the table access method see to it that serializable transactions notice.
+ *
+ * Copyright (c) 2026, store contributors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "api_lookup.h"
+
+#include "access/genam.h"
+#include "access/relscan.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/pg_collation.h"
+#include "compat.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "table.h"
+#include "utils/acl.h"
+#include "utils/datum.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#define N_KEYS			5
+#define NAMESPACE_KEY	3		/* counted from 0 */
+#define OBJECT_COLUMN	6		/* counted from 1 */
+
+static Oid	resources = InvalidOid;
+static Oid	resources_key = InvalidOid;
+static ScanKeyData equal_keys[N_KEYS];	/* without arguments */
+
+static void
+prepare_keys(void)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(TopMemoryContext);
+
+	for (int i = 0; i < N_KEYS; i++)
+		ScanKeyEntryInitialize(&equal_keys[i], 0, i + 1, BTEqualStrategyNumber, InvalidOid,
+							   C_COLLATION_OID, F_TEXTEQ, (Datum) 0);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/* The table, locked.  It may be another one than before, after DROP EXTENSION. */
+static Relation
+open_resources(void)
+{
+	Relation	rel = OidIsValid(resources) ? try_table_open(resources, AccessShareLock) : NULL;
+
+	if (rel == NULL)
+	{
+		resources = table_oid("resources");
+		rel = table_open_existing(resources, AccessShareLock);
+		prepare_keys();
+	}
+	return rel;
+}
+
+/* May this user read the rows as they are? */
+static bool
+is_plain(Relation rel)
+{
+	return !rel->rd_rel->relrowsecurity && !rel->rd_rel->relhassubclass &&
+		pg_class_aclcheck(RelationGetRelid(rel), GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+}
+
+/* Its unique index, locked, or NULL.  It may have been built anew. */
+static Relation
+open_key(Relation rel)
+{
+	List	   *indexes = RelationGetIndexList(rel);
+	bool		known = list_member_oid(indexes, resources_key);
+	Relation	index;
+
+	if (!known)
+	{
+		resources_key = get_relname_relid("resources_key", RelationGetNamespace(rel));
+		known = list_member_oid(indexes, resources_key);
+	}
+	list_free(indexes);
+	if (!known)
+		return NULL;
+
+	index = index_open(resources_key, AccessShareLock);
+	if (index->rd_index->indisvalid && IndexRelationGetNumberOfKeyAttributes(index) == N_KEYS)
+		return index;
+	index_close(index, NoLock);
+	return NULL;
+}
+
+static void
+fill_keys(ScanKeyData *keys, const Datum *values)
+{
+	memcpy(keys, equal_keys, sizeof(equal_keys));
+	for (int i = 0; i < N_KEYS; i++)
+		keys[i].sk_argument = values[i];
+	if (DatumGetPointer(values[NAMESPACE_KEY]) == NULL)
+		ScanKeyEntryInitialize(&keys[NAMESPACE_KEY], SK_ISNULL | SK_SEARCHNULL,
+							   NAMESPACE_KEY + 1, InvalidStrategy, InvalidOid, InvalidOid,
+							   InvalidOid, (Datum) 0);
+}
+
+static bool
+fetch(Relation rel, Relation index, const Datum *values, Datum *object)
+{
+	ScanKeyData keys[N_KEYS];
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	IndexScanDesc scan;
+	bool		found;
+
+	fill_keys(keys, values);
+	PushActiveSnapshot(GetLatestSnapshot());
+	scan = index_beginscan(rel, index, GetActiveSnapshot(), NULL, N_KEYS, 0);
+	index_rescan(scan, keys, N_KEYS, NULL, 0);
+	found = index_getnext_slot(scan, ForwardScanDirection, slot);
+	if (found)
+	{
+		bool		isnull;
+		Datum		value = slot_getattr(slot, OBJECT_COLUMN, &isnull);
+
+		*object = datumCopy(value, false, -1);
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	PopActiveSnapshot();
+	return found;
+}
+
+LookupResult
+api_lookup(const Datum key[5], Datum *object)
+{
+	Relation	rel = open_resources();
+	Relation	index = is_plain(rel) ? open_key(rel) : NULL;
+	LookupResult result = LOOKUP_NOT_SIMPLE;
+
+	if (index != NULL)
+	{
+		result = fetch(rel, index, key, object) ? LOOKUP_FOUND : LOOKUP_MISSING;
+		index_close(index, NoLock);
+	}
+	table_close(rel, NoLock);
+	return result;
+}
