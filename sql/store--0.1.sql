@@ -1052,7 +1052,7 @@ BEGIN
 	EXECUTE format('GRANT EXECUTE ON FUNCTION store.get, store.list, store.list_page,'
 		' store.export, store.matches, store.barrier, store.wait_for, store.watch,'
 		' store."create", store.put, store."update", store.patch, store."delete", store.txn,'
-		' store.import TO %s', role);
+		' store.import, store.register_schema TO %s', role);
 END
 $$;
 COMMENT ON FUNCTION store.grant_write IS

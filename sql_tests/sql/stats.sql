@@ -25,7 +25,8 @@ SELECT store.create('{"apiVersion": "v1", "kind": "ConfigMap",
 	"metadata": {"name": "counted", "namespace": "stats"}}');
 SELECT store.barrier() > 0 AS done;
 SELECT op FROM store.delete('ConfigMap', 'counted', 'stats');
-SELECT kind, outcome, requests, total_time > 0 OR kind = 'read' AS took_time FROM store.stat_requests
+SELECT kind, outcome, requests, total_time > 0 OR kind = 'read' AS took_time
+FROM store.stat_requests
 WHERE requests > 0 ORDER BY kind, outcome;
 -- a local read asks nobody, and what is malformed goes nowhere
 SET store.read_consistency = 'local';

@@ -112,7 +112,8 @@ $standby->stop;
 sub has_ipv6
 {
 	socket(my $socket, Socket::AF_INET6, SOCK_STREAM, 0) or return 0;
-	return bind($socket, Socket::pack_sockaddr_in6(0, Socket::inet_pton(Socket::AF_INET6, '::1')));
+	return bind($socket,
+		Socket::pack_sockaddr_in6(0, Socket::inet_pton(Socket::AF_INET6, '::1')));
 }
 
 my $folder = PostgreSQL::Test::Utils::tempdir_short;
@@ -136,7 +137,8 @@ for my $way (sort keys %way)
 	}
 	my $host = $nodes[0]->safe_psql('postgres', 'SELECT conninfo FROM store.members');
 	like($host, $way eq 'IPv6' ? qr/host=::1 / : qr{host=/}, "$way: the address is $host");
-	$nodes[1]->safe_psql('postgres', "SET store.request_timeout = '60s'; SELECT store.join('$host')");
+	$nodes[1]->safe_psql('postgres',
+		"SET store.request_timeout = '60s'; SELECT store.join('$host')");
 	is($put->($nodes[1], "by-$way"), 'Created', "$way: a write on the second node");
 	is( $nodes[0]->safe_psql('postgres',
 			"SELECT store.get('ConfigMap', 'by-$way', 'default') IS NOT NULL"),

@@ -56,7 +56,10 @@ append_to_file("$folder/app/2-list.yml", <<'YAML');
 apiVersion: v1
 kind: List
 items:
-- {apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: shop}, spec: {replicas: 3}}
+- apiVersion: apps/v1
+  kind: Deployment
+  metadata: {name: web, namespace: shop}
+  spec: {replicas: 3}
 - {apiVersion: v1, kind: Namespace, metadata: {name: shop}}
 YAML
 append_to_file("$folder/app/ignored.txt", "no manifest\n");
@@ -69,7 +72,8 @@ is($status, 0, 'and all is well');
 is($out =~ s/^Unchanged .*\n//mgr, '', 'again, it changes nothing');
 is( $node->safe_psql('postgres',
 		q{SELECT object->'data' FROM store.resources WHERE kind = 'ConfigMap'}),
-	'{"port": "8080", "opens": "12:30", "since": "2024-01-02", "script": "first line\n  second line\n"}',
+	'{"port": "8080", "opens": "12:30", "since": "2024-01-02",'
+	  . ' "script": "first line\n  second line\n"}',
 	'dates, times and quoted numbers are strings');
 is( $node->safe_psql('postgres',
 		q{SELECT object#>'{spec,replicas}' FROM store.resources WHERE kind = 'Deployment'}),
