@@ -75,6 +75,7 @@ missing_packages()
 	perl -MIPC::Run -e 1 2>/dev/null || say libipc-run-perl
 	command -v prove >/dev/null || say perl
 	/usr/bin/python3 -c 'import psycopg2' 2>/dev/null || say python3-psycopg2
+	/usr/bin/python3 -c 'import yaml' 2>/dev/null || say python3-yaml
 	command -v clang >/dev/null || say clang
 	command -v clang-tidy >/dev/null || say clang-tidy
 	# the fuzzer's and the sanitizers' runtime: where it is a package of its own,
