@@ -58,9 +58,9 @@ fuzz_one(const char *data, Size length)
 	initStringInfo(&again);
 	if (header.kind == MESSAGE_RAFT)
 		message_encode_raft(&again, &header.origin, &message.raft, message.entries);
-	else if (header.kind == MESSAGE_HELLO)
-		message_encode_hello(&again, &header.origin, header.from, header.to,
-							 message.conninfo);
+	else if (header.kind == MESSAGE_HELLO || header.kind == MESSAGE_REACHED)
+		message_encode_address(&again, header.kind, &header.origin, header.from,
+							   header.to, message.conninfo);
 	else
 		message_encode_forward(&again, &header.origin, header.from, header.to,
 							   message.term, message.entries, message.n_entries);

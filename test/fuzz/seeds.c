@@ -60,7 +60,8 @@ random_message(StringInfo buf)
 	}
 	if (below(4) == 0)
 	{
-		message_encode_hello(buf, &origin, 1, 2, random_string(1, 100));
+		message_encode_address(buf, below(2) == 0 ? MESSAGE_HELLO : MESSAGE_REACHED,
+							   &origin, 1, 2, random_string(1, 100));
 		return;
 	}
 	for (i = 0; i < n_entries; i++)
