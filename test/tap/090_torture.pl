@@ -93,8 +93,8 @@ for my $node ($cluster->nodes)
 	my ($out, $err) = ('', '');
 	my $fine = IPC::Run::run(
 		[
-			'pg_amcheck', '--install-missing', '--heapallindexed', '--rootdescend', '-U', 'postgres',
-			'-h', $node->host, '-p', $node->port, 'postgres'
+			'pg_amcheck', '--install-missing', '--heapallindexed', '--rootdescend',
+			'-U', 'postgres', '-h', $node->host, '-p', $node->port, 'postgres'
 		],
 		'<', \undef, '>', \$out, '2>', \$err);
 
