@@ -33,6 +33,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/rls.h"
 #include "utils/snapmgr.h"
 
 #define N_KEYS			5
@@ -69,12 +70,13 @@ open_resources(void)
 	return rel;
 }
 
-/* May this user read the rows as they are? */
+/* May this user read the rows as they are, past all policies? */
 static bool
 is_plain(Relation rel)
 {
-	return !rel->rd_rel->relrowsecurity && !rel->rd_rel->relhassubclass &&
-		pg_class_aclcheck(RelationGetRelid(rel), GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+	return !rel->rd_rel->relhassubclass &&
+		pg_class_aclcheck(RelationGetRelid(rel), GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
+		check_enable_rls(RelationGetRelid(rel), InvalidOid, true) != RLS_ENABLED;
 }
 
 /* Its unique index, locked, or NULL.  It may have been built anew. */
