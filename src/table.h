@@ -93,7 +93,7 @@ extern ItemPointerData table_writer_found_at(TableWriter *writer);
  * The row at such a place, as an earlier transaction got to know it, without
  * asking the index.  Any row may be there by now, or none: the caller looks at
  * its key, and what has the key of a unique index is the row that
- * table_writer_find() would find.
+ * table_writer_find() would find.  NULL, too, if the table is no heap.
  */
 extern TupleTableSlot *table_writer_fetch(TableWriter *writer, ItemPointerData root);
 
