@@ -46,6 +46,9 @@
 #include "compat.h"
 #include "executor/executor.h"
 #include "storage/bufmgr.h"
+#include "storage/freespace.h"
+#include "storage/lmgr.h"
+#include "storage/smgr.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -53,6 +56,10 @@
 /* As many rows, or bytes, as COPY gathers. */
 #define MAX_GATHERED_ROWS	1000
 #define MAX_GATHERED_BYTES	65535
+
+/* Pages added at once to a table that only grows, and how much of it that may be. */
+#define RESERVED_PAGES		32
+#define RESERVED_PART		16
 
 /* How much longer a row's next version may be and still find room in its page. */
 #define ROOM_TO_GROW		128
@@ -68,6 +75,7 @@ struct TableWriter
 	int			n_slots;
 	int			n_rows;
 	Size		n_bytes;
+	bool		appends;		/* only inserts into this table */
 
 	TupleTableSlot *changed;	/* for update; NULL until needed */
 
@@ -138,6 +146,7 @@ table_writer_open(Oid table, LOCKMODE lockmode)
 	writer->n_slots = 0;
 	writer->n_rows = 0;
 	writer->n_bytes = 0;
+	writer->appends = false;
 	writer->changed = NULL;
 	writer->found = NULL;
 	writer->n_blocks = InvalidBlockNumber;
@@ -226,6 +235,58 @@ table_writer_insert(TableWriter *writer, Datum *values, bool *isnull)
 }
 
 void
+table_writer_appends(TableWriter *writer)
+{
+	writer->appends = true;
+}
+
+/*
+ * Before version 16, PostgreSQL adds a page to a table by writing zeros to its
+ * file, one page at a time, and once more when it is evicted: a fifth of the
+ * work of inserting events.  So where the rows gathered would need a new page,
+ * we add many, as an index of hashes does: only the last one is written, and
+ * what is before it is a hole in the file until it is.  The pages are made in
+ * the buffers, and the free space map leads there.
+ */
+static void
+reserve_pages(TableWriter *writer)
+{
+#if PG_VERSION_NUM < 160000
+	Relation	rel = writer->rel;
+	BlockNumber target = RelationGetTargetBlock(rel);
+	BlockNumber n_blocks;
+	BlockNumber n_more;
+	PGAlignedBlock zeros;
+
+	if (!writer->appends || rel->rd_tableam != GetHeapamTableAmRoutine() ||
+		target == InvalidBlockNumber)
+		return;
+	n_blocks = RelationGetNumberOfBlocks(rel);
+	n_more = Min(RESERVED_PAGES, n_blocks / RESERVED_PART);
+	if (n_more == 0 || target + 1 + writer->n_bytes / BLCKSZ < n_blocks)
+		return;
+
+	LockRelationForExtension(rel, ExclusiveLock);
+	n_blocks = RelationGetNumberOfBlocks(rel);
+	memset(zeros.data, 0, BLCKSZ);
+	smgrextend(RelationGetSmgr(rel), MAIN_FORKNUM, n_blocks + n_more - 1, zeros.data, false);
+	UnlockRelationForExtension(rel, ExclusiveLock);
+
+	for (BlockNumber block = n_blocks; block < n_blocks + n_more; block++)
+	{
+		Buffer		buffer = ReadBufferExtended(rel, MAIN_FORKNUM, block, RBM_ZERO_AND_LOCK,
+												NULL);
+
+		PageInit(BufferGetPage(buffer), BLCKSZ, 0);
+		MarkBufferDirty(buffer);
+		UnlockReleaseBuffer(buffer);
+		RecordPageWithFreeSpace(rel, block, BLCKSZ - SizeOfPageHeaderData);
+	}
+	FreeSpaceMapVacuumRange(rel, n_blocks, n_blocks + n_more);
+#endif
+}
+
+void
 table_writer_flush(TableWriter *writer)
 {
 	EState	   *estate = writer->estate;
@@ -236,6 +297,7 @@ table_writer_flush(TableWriter *writer)
 
 	/* The table access method may leave things in the current context. */
 	oldcontext = MemoryContextSwitchTo(GetPerTupleMemoryContext(estate));
+	reserve_pages(writer);
 	table_multi_insert(writer->rel, writer->slots, writer->n_rows,
 					   GetCurrentCommandId(true), 0, NULL);
 	for (int i = 0; i < writer->n_rows; i++)

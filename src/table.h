@@ -55,6 +55,9 @@ extern void table_writer_close(TableWriter *writer);
 
 extern Relation table_writer_relation(TableWriter *writer);
 
+/* Nothing is ever updated in this table, so it will grow: it may do so in leaps. */
+extern void table_writer_appends(TableWriter *writer);
+
 /* A row to insert, one value per column; it is copied. */
 extern void table_writer_insert(TableWriter *writer, Datum *values, bool *isnull);
 
