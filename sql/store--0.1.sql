@@ -68,16 +68,23 @@ COMMENT ON TABLE store.raft_log_2 IS 'segment of the Raft log';
 COMMENT ON TABLE store.raft_log_3 IS 'segment of the Raft log';
 
 -- How far the state machine has applied the log: one row a batch, the highest
--- counts.  With it the floor of the history as of that index.  Two tables in
--- turn, each emptied by TRUNCATE, never updated.
-CREATE TABLE store.raft_applied_0 (index bigint PRIMARY KEY, floor bigint NOT NULL)
-	WITH (autovacuum_enabled = off);
-CREATE TABLE store.raft_applied_1 (index bigint PRIMARY KEY, floor bigint NOT NULL)
+-- counts.  With it, as of that index, the floor of the history, the chain over
+-- all that was applied, and the digest of all resources; see src/machine.h.  Two
+-- tables in turn, each emptied by TRUNCATE, never updated.
+CREATE TABLE store.raft_applied_0
+(
+	index bigint PRIMARY KEY,
+	floor bigint NOT NULL,
+	chain bigint NOT NULL,
+	digest bigint NOT NULL
+)
+WITH (autovacuum_enabled = off);
+CREATE TABLE store.raft_applied_1 (LIKE store.raft_applied_0 INCLUDING ALL)
 	WITH (autovacuum_enabled = off);
 COMMENT ON TABLE store.raft_applied_0 IS
-	'applied position of the Raft log, and the floor of the history there';
+	'applied position of the Raft log, with the floor of the history, chain and digest there';
 COMMENT ON TABLE store.raft_applied_1 IS
-	'applied position of the Raft log, and the floor of the history there';
+	'applied position of the Raft log, with the floor of the history, chain and digest there';
 
 ------------------------------------------------------------------------------
 -- The state machine: resources and events.  Written by the apply worker.
@@ -888,7 +895,9 @@ CREATE FUNCTION store.raft_copy
 	OUT floor bigint,
 	OUT membership bytea,
 	OUT resources bigint,
-	OUT events bigint
+	OUT events bigint,
+	OUT chain bigint,
+	OUT digest bigint
 )
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
