@@ -90,6 +90,7 @@ api_problem(const NodeStatus *node)
 		node->notify_problem,
 		node->queue_problem,
 		node->snapshot_problem,
+		node->divergence,
 		release_problem()
 	};
 	StringInfoData text;
