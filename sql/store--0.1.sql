@@ -601,7 +601,8 @@ CREATE FUNCTION store.node_status
 	OUT backlog bigint,
 	OUT problem text,
 	OUT notified_index bigint,
-	OUT protocol integer
+	OUT protocol integer,
+	OUT diverged boolean
 )
 LANGUAGE C VOLATILE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'store_node_status';
@@ -610,7 +611,7 @@ COMMENT ON FUNCTION store.node_status IS 'the row of store.status';
 CREATE VIEW store.status AS
 	SELECT cluster_id, node_id, name, state, term, leader,
 		first_index, last_index, commit_index, applied_index,
-		compacted_revision, backlog, problem, notified_index, protocol
+		compacted_revision, backlog, problem, notified_index, protocol, diverged
 	FROM store.node_status();
 COMMENT ON VIEW store.status IS
 	'this node: its place in the cluster, how far its log and tables are, and what is wrong';
