@@ -833,6 +833,22 @@ AS 'MODULE_PATHNAME', 'store_health';
 COMMENT ON FUNCTION store.health IS
 	'OK, WARNING or CRITICAL, and why, as far as this node knows';
 
+CREATE FUNCTION store.verify
+(
+	OUT member text,
+	OUT index bigint,
+	OUT resources bigint,
+	OUT events bigint,
+	OUT digest text,
+	OUT agrees boolean,
+	OUT problem text
+)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_verify';
+COMMENT ON FUNCTION store.verify IS
+	'read the tables of all members and see whether they come to the same at one index';
+
 ------------------------------------------------------------------------------
 -- What members call on each other
 ------------------------------------------------------------------------------
@@ -905,6 +921,23 @@ SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'store_raft_copy';
 COMMENT ON FUNCTION store.raft_copy IS
 	'begin to send a copy of this node''s state, as the transaction sees it';
+
+CREATE FUNCTION store.raft_digest
+(
+	index bigint,
+	floor bigint,
+	OUT chain bigint,
+	OUT resources_digest bigint,
+	OUT events_digest bigint,
+	OUT resources bigint,
+	OUT events bigint,
+	OUT misfits bigint,
+	OUT adds_up boolean
+)
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_raft_digest';
+COMMENT ON FUNCTION store.raft_digest IS
+	'read the tables of this node and say what they come to at an index';
 
 ------------------------------------------------------------------------------
 -- This node founds a cluster of one.
@@ -1132,7 +1165,7 @@ BEGIN
 	PERFORM store.grant_write(role);
 	EXECUTE format('GRANT pg_monitor TO %s', role);
 	EXECUTE format('GRANT EXECUTE ON FUNCTION store.compact, store.leave, store.remove_member,'
-		' store.promote, store.transfer_leadership, store.stat_reset TO %s', role);
+		' store.promote, store.transfer_leadership, store.stat_reset, store.verify TO %s', role);
 END
 $$;
 COMMENT ON FUNCTION store.grant_admin IS
@@ -1148,7 +1181,8 @@ BEGIN
 	EXECUTE format('GRANT USAGE ON SCHEMA store TO %s', role);
 	EXECUTE format('GRANT SELECT ON store.raft_resources, store.raft_events TO %s', role);
 	EXECUTE format('GRANT EXECUTE ON FUNCTION store.raft_receive, store.raft_identity,'
-		' store.raft_admit, store.raft_steer, store.raft_copy, store.raft_bytes TO %s', role);
+		' store.raft_admit, store.raft_steer, store.raft_copy, store.raft_digest,'
+		' store.raft_bytes TO %s', role);
 END
 $$;
 COMMENT ON FUNCTION store.grant_peer IS

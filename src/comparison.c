@@ -341,8 +341,8 @@ comparison_problem(bool *undecided)
 		appendStringInfo(&text, "%sthe state of member \"%s\" differs from that of %s since index "
 						 UINT64_FORMAT " or before",
 						 text.len > 0 ? "; " : "", roster_name(differing->member),
-						 differing->outvoted ? "a majority of the voters, so it stops serving" :
-						 "this node", differing->index);
+						 differing->outvoted ? "a majority of the voters" : "this node",
+						 differing->index);
 	}
 	if (*undecided)
 		appendStringInfoString(&text, "; no majority says who is right: see store.verify()");

@@ -57,6 +57,21 @@ sub health_is
 	return;
 }
 
+# What store.verify() has against whom, asked at a node.
+sub verdicts_are
+{
+	my ($node, $expected, $name) = @_;
+	my $found = $node->safe_psql('postgres', q{
+		SELECT member || ': ' || regexp_replace(problem, 'index \\d+', 'index N')
+		FROM store.verify() WHERE agrees IS DISTINCT FROM true ORDER BY member});
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	is($found, $expected, $name);
+	is( $node->safe_psql('postgres', 'SELECT count(*) FROM store.verify()'),
+		scalar($cluster->nodes), "$name: a row for each member");
+	return;
+}
+
 sub serves_nothing
 {
 	my ($node, $name) = @_;
@@ -101,12 +116,49 @@ my ($damaged, $well) = $cluster->others($leader);
 my $name = $damaged->name;
 
 health_is($_, 'OK', '', 'all agree: ' . $_->name) for $cluster->nodes;
+verdicts_are($_, '', 'a cluster that is well, asked at ' . $_->name) for $cluster->nodes;
+{
+	my $writer = $cluster->start_writer($well, 'load');
+
+	for my $node ($leader, $damaged)
+	{
+		StoreCluster::wait_for_writes($writer, 20);
+		verdicts_are($node, '', 'while it is written to, asked at ' . $node->name);
+	}
+	StoreCluster::stop_writer($writer);
+}
+
 spoil($damaged, 'a');
+verdicts_are($_, "$name: its resources are not what it has applied",
+	'damage that nobody has met yet, asked at ' . $_->name)
+  for $leader, $damaged;
+health_is($damaged, 'OK', '', 'nobody has met it');
+damage($well, 'ALTER TABLE store.events_0 DISABLE TRIGGER ALL;'
+	  . q{UPDATE store.events_0 SET reason = 'spoilt' WHERE name = 'c';}
+	  . ' ALTER TABLE store.events_0 ENABLE ALWAYS TRIGGER guard;'
+	  . ' ALTER TABLE store.events_0 ENABLE ALWAYS TRIGGER guard_row');
+verdicts_are(
+	$leader,
+	join("\n", sort "$name: its resources are not what it has applied",
+		$well->name . ': its history is not what a majority has'),
+	'damage to the history of another one');
+damage($well, 'ALTER TABLE store.events_0 DISABLE TRIGGER ALL;'
+	  . q{UPDATE store.events_0 SET reason = 'operator' WHERE name = 'c';}
+	  . ' ALTER TABLE store.events_0 ENABLE ALWAYS TRIGGER guard;'
+	  . ' ALTER TABLE store.events_0 ENABLE ALWAYS TRIGGER guard_row');
+
 put($leader, 'a', 'second');
 
 health_is($damaged, 'CRITICAL', 'its state differs', 'the damaged member');
 is($cluster->status($damaged, 'state'), 'detached', 'it is detached');
 serves_nothing($damaged, 'the damaged member');
+verdicts_are(
+	$leader,
+	"$name: this node is detached: its state differs from that of a majority of the members since index N or before",
+	'it is asked for its tables');
+like($damaged->safe_psql('postgres', 'SELECT member, agrees, problem FROM store.verify()'),
+	qr/^$name\|f\|its resources are not what it has applied; this node is detached: [^;]*$/,
+	'it knows that its tables were damaged');
 like(slurp_file($damaged->logfile), qr/WARNING:  this node stops serving: its state differs/,
 	'it says so in the log');
 health_is($_, 'WARNING', qq{"$name" differs from that of a majority}, $_->name) for $leader, $well;
@@ -119,6 +171,7 @@ health_is($damaged, 'CRITICAL', 'its state differs', 'after a restart');
 
 rejoin($damaged, $leader);
 $cluster->is_same_everywhere('who joins anew has what the others have');
+verdicts_are($damaged, '', 'who joins anew is well');
 health_is($_, 'OK', '', 'after that: ' . $_->name) for $cluster->nodes;
 
 # ----------------------------------------------------------------------------
