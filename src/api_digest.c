@@ -17,6 +17,7 @@
 #include "access/tableam.h"
 #include "api_row.h"
 #include "chain.h"
+#include "clock.h"
 #include "compat.h"
 #include "digest.h"
 #include "history.h"
@@ -45,7 +46,7 @@ typedef struct Reading
 	Snapshot	snapshot;
 	uint64		index;
 	uint64		floor;
-	TimestampTz told_at;
+	uint64		told_ms;
 	TableDigests *digests;
 } Reading;
 
@@ -54,11 +55,11 @@ typedef void (*RowReader) (Reading *reading, TupleDesc desc, Datum *values, bool
 static void
 tell(Reading *reading)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	uint64		now_ms = monotonic_ms();
 
-	if (!TimestampDifferenceExceeds(reading->told_at, now, TELL_MS))
+	if (now_ms - reading->told_ms < TELL_MS)
 		return;
-	reading->told_at = now;
+	reading->told_ms = now_ms;
 	ereport(NOTICE,
 			(errmsg("member \"%s\" has read " UINT64_FORMAT " resources and " UINT64_FORMAT " events",
 					settings_node_name(), reading->digests->n_resources,
@@ -202,7 +203,7 @@ digest_tables(uint64 index, uint64 floor, TableDigests *digests)
 	ChainLink	link = {0};
 
 	memset(digests, 0, sizeof(*digests));
-	reading.told_at = GetCurrentTimestamp();
+	reading.told_ms = monotonic_ms();
 	reading.snapshot = RegisterSnapshot(GetLatestSnapshot());
 	position = machine_position(reading.snapshot);
 	if (position.index == index)

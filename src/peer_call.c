@@ -21,6 +21,7 @@
  */
 #include "peer_call.h"
 
+#include "clock.h"
 #include "conninfo.h"
 #include "libpq-fe.h"
 #include "miscadmin.h"
@@ -37,7 +38,7 @@ struct PeerSession
 	PGresult   *result;			/* the latest */
 	char	   *row;			/* of a COPY, the latest; libpq's */
 	char		notice[256];	/* the latest that is to be passed on */
-	TimestampTz start;			/* of the call, or of this wait */
+	uint64		start;			/* monotonic_ms() of the call, or of this wait */
 	int			timeout_ms;
 };
 
@@ -63,8 +64,7 @@ session_release(PeerSession *session)
 static bool
 session_wait(PeerSession *session, int socket_events, bool *ready)
 {
-	long		left = session->timeout_ms -
-		TimestampDifferenceMilliseconds(session->start, GetCurrentTimestamp());
+	long		left = deadline_left_ms(session->start + session->timeout_ms);
 	int			events;
 
 	*ready = false;
@@ -169,7 +169,7 @@ pass_notice_on(PeerSession *session)
 		return;
 	ereport(NOTICE, (errmsg_internal("%s", session->notice)));
 	session->notice[0] = '\0';
-	session->start = GetCurrentTimestamp();
+	session->start = monotonic_ms();
 }
 
 /* Wait until the next call of PQgetResult() returns at once. */
@@ -309,7 +309,7 @@ PeerRows *
 peer_call(const char *conninfo, int timeout_ms, const char *query,
 		  int n_params, const char *const *params)
 {
-	PeerSession session = {.start = GetCurrentTimestamp(), .timeout_ms = timeout_ms};
+	PeerSession session = {.start = monotonic_ms(), .timeout_ms = timeout_ms};
 	PeerRows   *volatile rows = NULL;
 
 	PG_TRY();
@@ -384,7 +384,7 @@ peer_try(const char *conninfo, int timeout_ms, const char *query,
 char *
 peer_problem(const char *conninfo, int timeout_ms)
 {
-	PeerSession session = {.start = GetCurrentTimestamp(), .timeout_ms = timeout_ms};
+	PeerSession session = {.start = monotonic_ms(), .timeout_ms = timeout_ms};
 	char	   *volatile problem = NULL;
 
 	PG_TRY();
@@ -407,7 +407,7 @@ peer_open(const char *conninfo, int timeout_ms, const char *purpose,
 {
 	PeerSession *session = palloc0(sizeof(PeerSession));
 
-	session->start = GetCurrentTimestamp();
+	session->start = monotonic_ms();
 	session->timeout_ms = timeout_ms;
 	PG_TRY();
 	{
@@ -438,7 +438,7 @@ peer_send(PeerSession *session, const char *query,
 PeerRows *
 peer_take(PeerSession *session)
 {
-	session->start = GetCurrentTimestamp();
+	session->start = monotonic_ms();
 	session_take_results(session);
 	return copy_rows(session->result);
 }
@@ -461,7 +461,7 @@ peer_close(PeerSession *session)
 void
 peer_copy_begin(PeerSession *session, const char *query)
 {
-	session->start = GetCurrentTimestamp();
+	session->start = monotonic_ms();
 	if (!PQsendQueryParams(session->conn, query, 0, NULL, NULL, NULL, NULL, 0))
 		report_lost_connection(session);
 	session_wait_for_result(session);
@@ -486,7 +486,7 @@ peer_copy_read(PeerSession *session, const char **data, uint64 *n_rows)
 	{
 		bool		ready;
 
-		session->start = GetCurrentTimestamp();
+		session->start = monotonic_ms();
 		do
 		{
 			if (!session_wait(session, WL_SOCKET_READABLE, &ready))
@@ -505,7 +505,7 @@ peer_copy_read(PeerSession *session, const char **data, uint64 *n_rows)
 		return length;
 	}
 
-	session->start = GetCurrentTimestamp();
+	session->start = monotonic_ms();
 	session_take_results(session);
 	*n_rows = strtou64(PQcmdTuples(session->result), NULL, 10);
 	return -1;

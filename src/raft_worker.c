@@ -18,6 +18,7 @@
 #include "worker.h"
 
 #include "blocker.h"
+#include "clock.h"
 #include "common/pg_prng.h"
 #include "comparison.h"
 #include "greeting.h"
@@ -101,7 +102,7 @@ static struct raft_event *
 new_event(enum raft_event_type type)
 {
 	worker.event.type = type;
-	worker.event.now_ms = worker_now_ms();
+	worker.event.now_ms = monotonic_ms();
 	worker.event.random = pg_prng_uint64(&pg_global_prng_state);
 	return &worker.event;
 }
@@ -705,7 +706,7 @@ lend_log(void)
 static void
 sleep_until_due(void)
 {
-	uint64		now = worker_now_ms();
+	uint64		now = monotonic_ms();
 	uint64		due = raft_deadline(&worker.node);
 	uint64		other;
 
@@ -762,7 +763,7 @@ one_turn(void)
 	inbox_doze(false);
 	worker.refused = false;
 	worker_check();
-	worker.now_ms = worker_now_ms();
+	worker.now_ms = monotonic_ms();
 	follow_settings();
 
 	notice_links();

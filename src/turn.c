@@ -13,6 +13,7 @@
  */
 #include "turn.h"
 
+#include "clock.h"
 #include "common/pg_prng.h"
 #include "outbox.h"
 #include "pending.h"
@@ -77,7 +78,7 @@ turn_restore(struct raft *node, const RaftLogContents *contents, uint64 applied_
 	restored.previous_config.index = contents->previous_membership_index;
 	membership_config(&contents->previous_membership, &restored.previous_config.config);
 
-	if (raft_init(node, &restored, options, worker_now_ms(),
+	if (raft_init(node, &restored, options, monotonic_ms(),
 				  pg_prng_uint64(&pg_global_prng_state), &violation) != RAFT_OK)
 		ereport(FATAL,
 				(errcode(ERRCODE_DATA_CORRUPTED),

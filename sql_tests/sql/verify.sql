@@ -27,12 +27,13 @@ SELECT op FROM store.put('{"apiVersion": "v1", "kind": "ConfigMap",
 	"metadata": {"name": "held", "namespace": "verify", "finalizers": ["example.com/hold"]}}');
 SELECT op FROM store.delete('ConfigMap', 'held', 'verify');
 SELECT succeeded FROM store.txn('[]', '[
-	{"put": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "t", "namespace": "verify"}}},
+	{"put": {"apiVersion": "v1", "kind": "ConfigMap",
+		"metadata": {"name": "t", "namespace": "verify"}}},
 	{"patch": {"key": {"apiVersion": "v1", "kind": "ConfigMap", "namespace": "verify", "name": "t"},
 		"patch": {"data": {"n": "1"}}}},
 	{"delete": {"apiVersion": "v1", "kind": "ConfigMap", "namespace": "verify", "name": "a"}},
-	{"create": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "verify",
-		"labels": {"x": "y"}}}}]');
+	{"create": {"apiVersion": "v1", "kind": "ConfigMap",
+		"metadata": {"name": "a", "namespace": "verify", "labels": {"x": "y"}}}}]');
 SELECT * FROM pg_temp.verify();
 
 -- the digest changes with any change, and is of the state, not of the way there
@@ -61,8 +62,8 @@ BEGIN
 	COMMIT;
 	SELECT * INTO found FROM pg_temp.verify();
 	RAISE NOTICE '% %: %', found.resources, found.agrees, found.problem;
-	CALL pg_temp.change('DELETE FROM store.resources WHERE namespace = ''verify'' OR namespace IS NULL
-		AND name = ''a''', 'INSERT INTO store.resources TABLE original');
+	CALL pg_temp.change('DELETE FROM store.resources WHERE namespace = ''verify''
+		OR namespace IS NULL AND name = ''a''', 'INSERT INTO store.resources TABLE original');
 	COMMIT;
 	SELECT * INTO found FROM pg_temp.verify();
 	IF NOT found.agrees THEN

@@ -154,7 +154,8 @@ is($cluster->status($damaged, 'state'), 'detached', 'it is detached');
 serves_nothing($damaged, 'the damaged member');
 verdicts_are(
 	$leader,
-	"$name: this node is detached: its state differs from that of a majority of the members since index N or before",
+	"$name: this node is detached: its state differs from that of a majority of the members"
+	  . ' since index N or before',
 	'it is asked for its tables');
 like($damaged->safe_psql('postgres', 'SELECT member, agrees, problem FROM store.verify()'),
 	qr/^$name\|f\|its resources are not what it has applied; this node is detached: [^;]*$/,
