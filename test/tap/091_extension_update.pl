@@ -118,7 +118,7 @@ my ($views) =
 my ($tables) = $script =~ /^(GRANT SELECT ON store\.status[^;]*;)/m or die 'no grants';
 my ($functions) = $script =~ /^(GRANT EXECUTE ON FUNCTION store\.node_status[^;]*;)/m
   or die 'no grants';
-my $without = $views =~ s/,\s*(?:OUT )?(?:protocol|diverged)(?: integer| boolean)?(?=,?$)//mgr;
+my $without = $views =~ s/,\s*(?:OUT )?(?:protocol|diverged)(?: integer| boolean)?(?=,|$)//mgr;
 my $earlier = $script =~ s/\Q$views\E/$without/r;
 my $update = <<"SQL";
 DROP VIEW store.status;
