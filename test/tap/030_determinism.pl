@@ -393,7 +393,7 @@ ok( $one->safe_psql('postgres',
 	is($_->safe_psql('postgres', "SELECT chain FROM ($POSITION) AS p WHERE index = $index"),
 		$chain, $_->name . ": the same chain at $index")
 	  for @nodes;
-	is( $four->safe_psql('postgres',
+	is( $nodes[-1]->safe_psql('postgres',
 			'SELECT count(*), count(DISTINCT digest) FROM store.verify() WHERE agrees'),
 		'4|1', 'and the tables of all are what was applied');
 }
