@@ -47,10 +47,13 @@ is( $follower->safe_psql('postgres', q{
 		SELECT op FROM store.put(} . StoreCluster::configmap('seen', 'own') . ");$READ"),
 	"Replaced\nown", 'a session reads its own write locally');
 
-# A superuser's get is a look into the index: no query, whatever policies there are.
+# To a superuser both are a look into the index: no query, whatever policies there are.
 my $log_end = -s $leader->logfile;
 is($leader->safe_psql('postgres', "SET debug_print_plan = on; $READ"),
 	'own', 'one resource is read');
+is( $leader->safe_psql('postgres', "SET debug_print_plan = on;
+		SELECT count(*) FROM store.list('ConfigMap', 'default')"),
+	'1', 'a namespace is read');
 unlike(slurp_file($leader->logfile, $log_end), qr/FROM store\.resources/, 'without a query');
 
 # A follower that cannot apply: a lock that lets readers through.
