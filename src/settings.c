@@ -96,7 +96,7 @@ define_cluster_settings(void)
 							   check_node_name, NULL, NULL);
 	DefineCustomStringVariable("store.advertise",
 							   "Connection string with which the other members reach this node.",
-							   "Empty: the server's own first listen address and port.",
+							   "Empty: the server's own first listen address, port and store.database.",
 							   &store_advertise,
 							   "",
 							   PGC_SIGHUP, 0,
