@@ -79,7 +79,7 @@ write_some($cluster->wait_for_leader);
 	$standby->promote;
 	is_detached($standby, qr/timeline/, 'promoted standby');
 	is_out_of_service($standby, 'promoted standby');
-	is($cluster->status($victim, 'state'), 'follower', 'promoted standby: the member goes on');
+	goes_on($victim, 'promoted standby');
 	write_some($leader);
 	in_place_of(
 		$victim, $standby,

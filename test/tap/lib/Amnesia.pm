@@ -36,7 +36,7 @@ use PostgreSQL::Test::Utils;
 use StoreCluster;
 use Test::More;
 
-our @EXPORT = qw($cluster all_is_there cast copy_folder go_back_in_place in_place_of
+our @EXPORT = qw($cluster all_is_there cast copy_folder go_back_in_place goes_on in_place_of
   is_detached is_out_of_service no_leader_without start_cluster with_folder write_some);
 
 our $cluster;
@@ -101,6 +101,16 @@ sub is_detached
 	return;
 }
 
+# The member itself takes part.  On a busy machine it may even have come to lead.
+sub goes_on
+{
+	my ($node, $name) = @_;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	is($cluster->status($node, q{state <> 'detached'}), 't', "$name: the member goes on");
+	return;
+}
+
 # It refuses work at once, and can be read.
 sub is_out_of_service
 {
@@ -118,7 +128,8 @@ sub is_out_of_service
 	return;
 }
 
-# With the leader gone, the detached node and the last one are no majority.
+# With the leader gone, or who was it when the roles were cast, the detached node
+# and the last one are no majority.
 sub no_leader_without
 {
 	my ($leader, $other, $name) = @_;
