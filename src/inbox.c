@@ -42,7 +42,7 @@ typedef struct Inbox
 	uint64		tail;			/* start of the oldest record not released */
 	uint64		size;
 	pg_atomic_uint64 dropped;
-	pg_atomic_uint32 dozing;
+	pg_atomic_uint32 wanted;		/* writes that the consumer dozes for; 0: awake */
 	ConditionVariable room;
 } Inbox;
 
@@ -84,7 +84,7 @@ inbox_shmem_init(void)
 	inbox->head = inbox->taken = inbox->tail = 0;
 	inbox->size = (uint64) store_inbox_size * 1024;
 	pg_atomic_init_u64(&inbox->dropped, 0);
-	pg_atomic_init_u32(&inbox->dozing, 0);
+	pg_atomic_init_u32(&inbox->wanted, 0);
 	ConditionVariableInit(&inbox->room);
 }
 
@@ -128,6 +128,23 @@ reserve(Size size, uint64 *end)
 }
 
 /*
+ * One more write.  False if the consumer does not doze, or if this is the one
+ * that it dozes for.
+ */
+static bool
+count_down(void)
+{
+	uint32		wanted = pg_atomic_read_u32(&inbox->wanted);
+
+	while (wanted > 0)
+	{
+		if (pg_atomic_compare_exchange_u32(&inbox->wanted, &wanted, wanted - 1))
+			return wanted > 1;
+	}
+	return false;
+}
+
+/*
  * May the consumer go on dozing, with this record ready?  The barrier pairs
  * with the one in inbox_doze(): either we see that it woke up, or it sees our
  * record.
@@ -139,7 +156,7 @@ may_doze(InboxKind kind, uint64 end)
 	bool		newest;
 
 	pg_memory_barrier();
-	if (kind != INBOX_WRITE || pg_atomic_read_u32(&inbox->dozing) == 0)
+	if (kind != INBOX_WRITE || !count_down())
 		return false;
 	SpinLockAcquire(&inbox->mutex);
 	n_bytes = inbox->head - inbox->tail;
@@ -196,19 +213,19 @@ inbox_begin(void)
 	SpinLockAcquire(&inbox->mutex);
 	inbox->tail = inbox->taken;
 	SpinLockRelease(&inbox->mutex);
-	pg_atomic_write_u32(&inbox->dozing, 0);
+	pg_atomic_write_u32(&inbox->wanted, 0);
 	ConditionVariableBroadcast(&inbox->room);
 }
 
 void
-inbox_doze(bool doze)
+inbox_doze(uint32 n_writes)
 {
 	static bool dozing = false;
 
-	if (doze == dozing)
+	if (n_writes == 0 && !dozing)
 		return;
-	dozing = doze;
-	pg_atomic_write_u32(&inbox->dozing, doze ? 1 : 0);
+	dozing = (n_writes != 0);
+	pg_atomic_write_u32(&inbox->wanted, n_writes);
 	pg_memory_barrier();
 }
 

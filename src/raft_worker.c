@@ -371,16 +371,18 @@ notice_time(void)
  */
 
 static bool
-writes_are_due(void)
+writes_are_due(uint64 now)
 {
-	return worker.update.state == RAFT_LEADER && !worker.refused &&
-		pacing_is_due(worker.update.term, worker.update.commit_index);
+	if (worker.update.state != RAFT_LEADER)
+		return false;
+	pacing_note(now, worker.update.term, worker.update.commit_index);
+	return !worker.refused && pacing_is_due(now);
 }
 
 static void
 propose_writes(void)
 {
-	while (writes_are_due())
+	while (writes_are_due(worker.now_ms))
 	{
 		raft_term	term = worker.update.term;
 		uint32		n = pending_writes(term, RAFT_MAX_BATCH, PACING_BYTES, worker.batch);
@@ -396,7 +398,7 @@ propose_writes(void)
 		else
 		{
 			pending_proposed(n, term);
-			pacing_proposed(term, worker.update.append_last);
+			pacing_proposed(worker.now_ms, n, worker.update.append_last);
 		}
 	}
 }
@@ -706,7 +708,7 @@ sleep_until_due(void)
 		due = now + REMOVED_NAP_MS;
 	else if (other != 0)
 		due = Min(due, other);
-	if (worker.more_records || writes_are_due())
+	if (worker.more_records || writes_are_due(now))
 		due = now;
 	other = pending_read_deadline(store_election_timeout);
 	if (other != 0)
@@ -716,8 +718,13 @@ sleep_until_due(void)
 	if (other != 0)
 		due = Min(due, other);
 
-	inbox_doze(worker.update.state == RAFT_LEADER &&
-			   pacing_is_waiting(worker.update.term, worker.update.commit_index));
+	if (worker.update.state == RAFT_LEADER)
+	{
+		other = pacing_deadline(now);
+		if (other != 0)
+			due = Min(due, other);
+		inbox_doze(due > now ? pacing_wants(now) : 0);
+	}
 	transport_wait(worker.transport, due > now ? (long) (due - now) : 0);
 }
 
@@ -751,7 +758,7 @@ static void
 one_turn(void)
 {
 	ResetLatch(MyLatch);
-	inbox_doze(false);
+	inbox_doze(0);
 	worker.refused = false;
 	worker_check();
 	worker.now_ms = worker_now_ms();
