@@ -9,7 +9,10 @@
  */
 #include "pacing.h"
 
+#include "listeners.h"
 #include "pending.h"
+#include "request.h"
+#include "watchers.h"
 
 /* The batch on its way, or the last one that was, of this term. */
 static struct
@@ -22,6 +25,10 @@ static struct
 	uint32		n_before;		/* of the batch before */
 	bool		was_near;		/* it followed that one closely */
 }			batch;
+
+/* When the apply worker was last woken, and whether it was not, since then. */
+static uint64 apply_woken_ms;
+static bool apply_waits;
 
 void
 pacing_note(uint64 now_ms, uint64 term, uint64 commit_index)
@@ -103,4 +110,21 @@ pacing_wants(uint64 now_ms)
 	if (now_ms < wait_until() && n + 1 < usual_size())
 		return usual_size() - n;
 	return 0;
+}
+
+bool
+pacing_wakes_apply(uint64 now_ms, bool leader)
+{
+	apply_waits = !leader && now_ms < apply_woken_ms + PACING_APPLY_MS &&
+		pending_n_proposed() == 0 && !request_any_sleeper() &&
+		watchers_count() == 0 && !listeners_any();
+	if (!apply_waits)
+		apply_woken_ms = now_ms;
+	return !apply_waits;
+}
+
+uint64
+pacing_apply_deadline(void)
+{
+	return apply_waits ? apply_woken_ms + PACING_APPLY_MS : 0;
 }

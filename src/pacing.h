@@ -51,6 +51,17 @@ extern bool pacing_next_is_near(uint64 now_ms);
 extern uint64 pacing_deadline(uint64 now_ms);
 extern uint32 pacing_wants(uint64 now_ms);
 
+/*
+ * There are committed entries that the apply worker may not know of: is it to be
+ * woken now?  On a follower where nobody waits for them, a few may gather, for
+ * PACING_APPLY_MS at the most.  pacing_apply_deadline(): when it must be asked
+ * again; 0: it need not.
+ */
+extern bool pacing_wakes_apply(uint64 now_ms, bool leader);
+extern uint64 pacing_apply_deadline(void);
+
+#define PACING_APPLY_MS	2
+
 /* A full batch: one of so many writes, or of so many bytes. */
 #define PACING_WRITES	RAFT_MAX_BATCH
 #define PACING_BYTES	(512 * 1024)

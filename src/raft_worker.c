@@ -588,10 +588,11 @@ publish_progress(void)
 	publish_membership();
 	pg_atomic_write_u64(&progress->last_index, turn_written());
 	if (committed > pg_atomic_read_u64(&progress->commit_index))
-	{
 		pg_atomic_write_u64(&progress->commit_index, committed);
+	else if (pacing_apply_deadline() == 0)
+		return;
+	if (pacing_wakes_apply(worker.now_ms, worker.update.state == RAFT_LEADER))
 		status_wake(WORKER_APPLY);
-	}
 }
 
 /* ------------------------------------------------------------------------
@@ -711,6 +712,9 @@ sleep_until_due(void)
 	if (worker.more_records || writes_are_due(now))
 		due = now;
 	other = pending_read_deadline(store_election_timeout);
+	if (other != 0)
+		due = Min(due, other);
+	other = pacing_apply_deadline();
 	if (other != 0)
 		due = Min(due, other);
 	other = blocker_watch(now, turn_committed() > worker.applied_index,

@@ -465,6 +465,10 @@ request_wait_applied(uint64 index, long timeout_ms)
 	/* A terminated predecessor may have left its index behind, and its count. */
 	if (pg_atomic_exchange_u64(&slot->wait_index, index) == 0)
 		pg_atomic_fetch_add_u32(&shared->n_sleepers, 1);
+
+	/* The raft worker of a follower may have let it sleep: nobody waited. */
+	if (pg_atomic_read_u64(&progress->commit_index) >= index)
+		status_wake(WORKER_APPLY);
 	PG_TRY();
 	{
 		reached = sleep_until_applied(index, timeout_ms);
@@ -649,6 +653,12 @@ request_put_off(uint32 slotno, uint64 sequence, int sqlstate,
 				const char *message, const char *detail, const char *hint)
 {
 	answer_with_texts(slotno, sequence, ANSWER_LATER, sqlstate, message, detail, hint);
+}
+
+bool
+request_any_sleeper(void)
+{
+	return pg_atomic_read_u32(&shared->n_sleepers) > 0;
 }
 
 void
