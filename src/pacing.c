@@ -59,8 +59,9 @@ usual_size(void)
 static uint64
 wait_until(void)
 {
-	return batch.committed_ms +
-		Min(batch.committed_ms - batch.proposed_ms + 1, PACING_WAIT_MS);
+	uint64		took_ms = batch.committed_ms - batch.proposed_ms;
+
+	return batch.committed_ms + Min(took_ms / 2 + 1, PACING_WAIT_MS);
 }
 
 bool
@@ -77,7 +78,8 @@ pacing_is_due(uint64 now_ms)
 void
 pacing_proposed(uint64 now_ms, uint32 n, uint64 last_index)
 {
-	batch.was_near = batch.committed_ms == 0 || now_ms <= batch.committed_ms + 1;
+	batch.was_near = batch.committed_ms == 0 ||
+		now_ms < batch.committed_ms + PACING_NEAR_MS;
 	batch.n_before = batch.n_writes;
 	batch.n_writes = n;
 	batch.last_index = last_index;
@@ -88,16 +90,21 @@ pacing_proposed(uint64 now_ms, uint32 n, uint64 last_index)
 bool
 pacing_next_is_near(uint64 now_ms)
 {
-	return batch.was_near && batch.committed_ms != 0 && now_ms < wait_until();
+	return batch.was_near && batch.committed_ms != 0 &&
+		(now_ms < batch.committed_ms + PACING_NEAR_MS ||
+		 (pending_n_writes() > 0 && now_ms < wait_until()));
 }
 
 uint64
 pacing_deadline(uint64 now_ms)
 {
-	if (batch.committed_ms == 0 || now_ms >= wait_until() ||
-		(pending_n_writes() == 0 && !batch.was_near))
+	uint64		deadline = wait_until();
+
+	if (batch.committed_ms == 0)
 		return 0;
-	return wait_until();
+	if (pending_n_writes() == 0)
+		deadline = batch.was_near ? batch.committed_ms + PACING_NEAR_MS : 0;
+	return deadline > now_ms ? deadline : 0;
 }
 
 uint32

@@ -7,10 +7,10 @@
  * in it.  So what arrives while a batch is on its way gathers, and is the next
  * batch once that one is committed.  The clients whose writes have just been
  * committed are about to come back.  So a batch that is smaller than those
- * before it waits for them: no longer than the last batch took to commit, and
- * never longer than PACING_WAIT_MS.  A lone client never waits for anybody, and
- * the more clients there are, the larger the batches.  What fills a batch is
- * not held back.
+ * before it waits for them: about half as long as the last batch took to
+ * commit, and never longer than PACING_WAIT_MS.  A lone client never waits for
+ * anybody, and the more clients there are, the larger the batches.  What fills
+ * a batch is not held back.
  *
  * This is what a database's group commit does (DeWitt et al., "Implementation
  * Techniques for Main Memory Database Systems", 1984), with the quorum's
@@ -27,7 +27,10 @@
 
 #include "store.h"
 
-#define PACING_WAIT_MS	2
+#define PACING_WAIT_MS	5
+
+/* A batch that is proposed so soon after the one before is "near". */
+#define PACING_NEAR_MS	2
 
 /*
  * This node leads in term, and its log is committed up to commit_index.  To be
