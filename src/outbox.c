@@ -9,6 +9,7 @@
  */
 #include "outbox.h"
 
+#include "clock.h"
 #include "pacing.h"
 #include "tail.h"
 #include "utils/memutils.h"
@@ -321,7 +322,7 @@ pump_box(const struct raft *node, Box *box, uint64 term, bool leader)
 void
 outbox_pump(const struct raft *node, uint64 term, bool leader)
 {
-	bool		near = leader && pacing_next_is_near(worker_now_ms());
+	bool		near = leader && pacing_next_is_near(monotonic_ms());
 
 	for (int i = 0; i < RAFT_MAX_MEMBERS; i++)
 	{

@@ -21,6 +21,7 @@
  */
 #include "peer_call.h"
 
+#include "clock.h"
 #include "conninfo.h"
 #include "libpq-fe.h"
 #include "miscadmin.h"
@@ -36,7 +37,8 @@ struct PeerSession
 	PGconn	   *conn;			/* counted as an external descriptor */
 	PGresult   *result;			/* the latest */
 	char	   *row;			/* of a COPY, the latest; libpq's */
-	TimestampTz start;			/* of the call, or of this wait */
+	char		notice[256];	/* the latest that is to be passed on */
+	uint64		start;			/* monotonic_ms() of the call, or of this wait */
 	int			timeout_ms;
 };
 
@@ -62,8 +64,7 @@ session_release(PeerSession *session)
 static bool
 session_wait(PeerSession *session, int socket_events, bool *ready)
 {
-	long		left = session->timeout_ms -
-		TimestampDifferenceMilliseconds(session->start, GetCurrentTimestamp());
+	long		left = deadline_left_ms(session->start + session->timeout_ms);
 	int			events;
 
 	*ready = false;
@@ -150,6 +151,27 @@ report_lost_connection(PeerSession *session)
 			 errdetail_internal("%s", libpq_complaint(session))));
 }
 
+/* Called by libpq, so it must not raise an error. */
+static void
+note_notice(void *arg, const PGresult *notice)
+{
+	PeerSession *session = (PeerSession *) arg;
+	const char *message = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
+
+	if (message != NULL)
+		strlcpy(session->notice, message, sizeof(session->notice));
+}
+
+static void
+pass_notice_on(PeerSession *session)
+{
+	if (session->notice[0] == '\0')
+		return;
+	ereport(NOTICE, (errmsg_internal("%s", session->notice)));
+	session->notice[0] = '\0';
+	session->start = monotonic_ms();
+}
+
 /* Wait until the next call of PQgetResult() returns at once. */
 static void
 session_wait_for_result(PeerSession *session)
@@ -160,6 +182,7 @@ session_wait_for_result(PeerSession *session)
 	{
 		bool		ready;
 
+		pass_notice_on(session);
 		if (unsent < 0)
 			report_lost_connection(session);
 		if (!session_wait(session,
@@ -286,7 +309,7 @@ PeerRows *
 peer_call(const char *conninfo, int timeout_ms, const char *query,
 		  int n_params, const char *const *params)
 {
-	PeerSession session = {.start = GetCurrentTimestamp(), .timeout_ms = timeout_ms};
+	PeerSession session = {.start = monotonic_ms(), .timeout_ms = timeout_ms};
 	PeerRows   *volatile rows = NULL;
 
 	PG_TRY();
@@ -361,7 +384,7 @@ peer_try(const char *conninfo, int timeout_ms, const char *query,
 char *
 peer_problem(const char *conninfo, int timeout_ms)
 {
-	PeerSession session = {.start = GetCurrentTimestamp(), .timeout_ms = timeout_ms};
+	PeerSession session = {.start = monotonic_ms(), .timeout_ms = timeout_ms};
 	char	   *volatile problem = NULL;
 
 	PG_TRY();
@@ -383,23 +406,49 @@ peer_open(const char *conninfo, int timeout_ms, const char *purpose,
 		  const char *settings)
 {
 	PeerSession *session = palloc0(sizeof(PeerSession));
-	char	   *problem;
 
-	session->start = GetCurrentTimestamp();
+	session->start = monotonic_ms();
 	session->timeout_ms = timeout_ms;
-	problem = session_connect(session, conninfo, purpose, settings);
-	if (problem != NULL)
-		report_no_session(problem);
+	PG_TRY();
+	{
+		char	   *problem = session_connect(session, conninfo, purpose, settings);
+
+		if (problem != NULL)
+			report_no_session(problem);
+	}
+	PG_CATCH();
+	{
+		session_release(session);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	PQsetNoticeReceiver(session->conn, note_notice, session);
 	return session;
+}
+
+void
+peer_send(PeerSession *session, const char *query,
+		  int n_params, const char *const *params)
+{
+	if (!PQsendQueryParams(session->conn, query, n_params, NULL, params, NULL, NULL, 0) ||
+		PQflush(session->conn) < 0)
+		report_lost_connection(session);
+}
+
+PeerRows *
+peer_take(PeerSession *session)
+{
+	session->start = monotonic_ms();
+	session_take_results(session);
+	return copy_rows(session->result);
 }
 
 PeerRows *
 peer_query(PeerSession *session, const char *query,
 		   int n_params, const char *const *params)
 {
-	session->start = GetCurrentTimestamp();
-	session_query(session, query, n_params, params);
-	return copy_rows(session->result);
+	peer_send(session, query, n_params, params);
+	return peer_take(session);
 }
 
 void
@@ -412,7 +461,7 @@ peer_close(PeerSession *session)
 void
 peer_copy_begin(PeerSession *session, const char *query)
 {
-	session->start = GetCurrentTimestamp();
+	session->start = monotonic_ms();
 	if (!PQsendQueryParams(session->conn, query, 0, NULL, NULL, NULL, NULL, 0))
 		report_lost_connection(session);
 	session_wait_for_result(session);
@@ -437,7 +486,7 @@ peer_copy_read(PeerSession *session, const char **data, uint64 *n_rows)
 	{
 		bool		ready;
 
-		session->start = GetCurrentTimestamp();
+		session->start = monotonic_ms();
 		do
 		{
 			if (!session_wait(session, WL_SOCKET_READABLE, &ready))
@@ -456,7 +505,7 @@ peer_copy_read(PeerSession *session, const char **data, uint64 *n_rows)
 		return length;
 	}
 
-	session->start = GetCurrentTimestamp();
+	session->start = monotonic_ms();
 	session_take_results(session);
 	*n_rows = strtou64(PQcmdTuples(session->result), NULL, 10);
 	return -1;

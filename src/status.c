@@ -9,6 +9,7 @@
  */
 #include "status.h"
 
+#include "clock.h"
 #include "compat.h"
 #include "miscadmin.h"
 #include "storage/condition_variable.h"
@@ -77,6 +78,7 @@ status_shmem_init(void)
 	pg_atomic_init_u64(&progress->notified_index, 0);
 	pg_atomic_init_u64(&progress->epoch, 0);
 	pg_atomic_init_u32(&progress->version, 0);
+	pg_atomic_init_u32(&progress->divergence, DIVERGENCE_UNKNOWN);
 	ConditionVariableInit(&shared->version_known);
 	for (int i = 0; i < N_WORKERS; i++)
 		pg_atomic_init_u32(&shared->workers[i], 0);
@@ -98,6 +100,7 @@ status_reset_progress(void)
 	pg_atomic_write_u64(&progress->answered_index, PG_UINT64_MAX);
 	pg_atomic_write_u64(&progress->notified_index, 0);
 	pg_atomic_write_u32(&progress->version, 0);
+	pg_atomic_write_u32(&progress->divergence, DIVERGENCE_UNKNOWN);
 }
 
 static void
@@ -249,6 +252,15 @@ status_set_problem(WorkerKind kind, const char *problem)
 }
 
 void
+status_set_divergence(const char *problem, bool undecided)
+{
+	NodeStatus *node = &shared->node;
+
+	node->undecided = undecided;
+	set_problem(node->divergence, sizeof(node->divergence), problem);
+}
+
+void
 status_set_queue_problem(const char *problem)
 {
 	NodeStatus *node = &shared->node;
@@ -286,17 +298,17 @@ status_set_version(uint8 version)
 uint8
 status_await_version(long timeout_ms)
 {
-	TimestampTz deadline;
+	uint64		deadline;
 
 	if (status_version() != 0)
 		return status_version();
-	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+	deadline = monotonic_ms() + timeout_ms;
 	ConditionVariablePrepareToSleep(&shared->version_known);
 	while (status_version() == 0 && timeout_ms > 0)
 	{
 		(void) ConditionVariableTimedSleep(&shared->version_known, timeout_ms,
 										   PG_WAIT_EXTENSION);
-		timeout_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+		timeout_ms = deadline_left_ms(deadline);
 	}
 	ConditionVariableCancelSleep();
 	return status_version();
