@@ -43,6 +43,7 @@ typedef struct Inbox
 	uint64		size;
 	pg_atomic_uint64 dropped;
 	pg_atomic_uint32 wanted;		/* writes that the consumer dozes for; 0: awake */
+	pg_atomic_uint32 dozes_reads;	/* no read need wake it */
 	ConditionVariable room;
 } Inbox;
 
@@ -85,6 +86,7 @@ inbox_shmem_init(void)
 	inbox->size = (uint64) store_inbox_size * 1024;
 	pg_atomic_init_u64(&inbox->dropped, 0);
 	pg_atomic_init_u32(&inbox->wanted, 0);
+	pg_atomic_init_u32(&inbox->dozes_reads, 0);
 	ConditionVariableInit(&inbox->room);
 }
 
@@ -144,6 +146,14 @@ count_down(void)
 	return false;
 }
 
+static bool
+is_dozed_through(InboxKind kind)
+{
+	if (kind == INBOX_WRITE)
+		return count_down();
+	return kind == INBOX_READ && pg_atomic_read_u32(&inbox->dozes_reads) != 0;
+}
+
 /*
  * May the consumer go on dozing, with this record ready?  The barrier pairs
  * with the one in inbox_doze(): either we see that it woke up, or it sees our
@@ -156,7 +166,7 @@ may_doze(InboxKind kind, uint64 end)
 	bool		newest;
 
 	pg_memory_barrier();
-	if (kind != INBOX_WRITE || !count_down())
+	if (!is_dozed_through(kind))
 		return false;
 	SpinLockAcquire(&inbox->mutex);
 	n_bytes = inbox->head - inbox->tail;
@@ -218,14 +228,16 @@ inbox_begin(void)
 }
 
 void
-inbox_doze(uint32 n_writes)
+inbox_doze(uint32 n_writes, bool reads)
 {
 	static bool dozing = false;
+	bool		doze = (n_writes > 0 || reads);
 
-	if (n_writes == 0 && !dozing)
+	if (!doze && !dozing)
 		return;
-	dozing = (n_writes != 0);
+	dozing = doze;
 	pg_atomic_write_u32(&inbox->wanted, n_writes);
+	pg_atomic_write_u32(&inbox->dozes_reads, reads ? 1 : 0);
 	pg_memory_barrier();
 }
 

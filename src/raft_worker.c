@@ -86,6 +86,7 @@ static struct
 	bool		state_changed;	/* worth publishing at once */
 	bool		more_records;	/* the inbox was not emptied */
 	bool		refused;		/* the core took no proposal this turn */
+	bool		read_refused;	/* nor a question for a read index */
 	bool		removed;		/* this node is no member any more, for good */
 	uint64		diverged_ms;	/* when its state was found to differ; 0: never */
 	raft_id		promotable;
@@ -449,8 +450,15 @@ ask_for_reads(void)
 	if (id == 0)
 		return;
 	new_event(RAFT_READ_REQUESTED)->u.read.id = id;
-	if (step(NULL) != RAFT_OK)
+	worker.read_refused = (step(NULL) != RAFT_OK);
+	if (worker.read_refused)
 		pending_read_result(id, 0);
+}
+
+static bool
+reads_are_due(void)
+{
+	return worker.update.leader != 0 && !worker.read_refused && pending_reads_are_due();
 }
 
 static void
@@ -712,13 +720,14 @@ sleep_until_due(void)
 	uint64		now = monotonic_ms();
 	uint64		due = raft_deadline(&worker.node);
 	uint64		other;
+	uint32		n_wanted = 0;
 
 	other = greeting_deadline(&worker.update, worker.options.election_timeout_ms);
 	if (worker.removed)
 		due = now + REMOVED_NAP_MS;
 	else if (other != 0)
 		due = Min(due, other);
-	if (worker.more_records || writes_are_due(now))
+	if (worker.more_records || writes_are_due(now) || reads_are_due())
 		due = now;
 	other = pending_read_deadline(store_election_timeout);
 	if (other != 0)
@@ -736,8 +745,9 @@ sleep_until_due(void)
 		other = pacing_deadline(now);
 		if (other != 0)
 			due = Min(due, other);
-		inbox_doze(due > now ? pacing_wants(now) : 0);
+		n_wanted = due > now ? pacing_wants(now) : 0;
 	}
+	inbox_doze(n_wanted, pending_reads_under_way());
 	transport_wait(worker.transport, due > now ? (long) (due - now) : 0);
 }
 
@@ -771,8 +781,9 @@ static void
 one_turn(void)
 {
 	ResetLatch(MyLatch);
-	inbox_doze(0);
+	inbox_doze(0, false);
 	worker.refused = false;
+	worker.read_refused = false;
 	worker_check();
 	worker.now_ms = monotonic_ms();
 	follow_settings();
