@@ -63,7 +63,7 @@ extern uint32 pacing_wants(uint64 now_ms);
 extern bool pacing_wakes_apply(uint64 now_ms, bool leader);
 extern uint64 pacing_apply_deadline(void);
 
-#define PACING_APPLY_MS	2
+#define PACING_APPLY_MS	10
 
 /* A full batch: one of so many writes, or of so many bytes. */
 #define PACING_WRITES	RAFT_MAX_BATCH
