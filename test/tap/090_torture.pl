@@ -41,9 +41,10 @@ sub tell_proxy
 	return;
 }
 
-# Each node is reached through the proxy, and looks for orders to its disk and
-# clock (test/torture/shim.h) in its data directory.  What is compacted is said
-# by the nemesis, and not by clocks that jump.
+# Each node is reached through the proxy, which knows it by its name, whoever
+# starts it.  It looks for orders to its disk and clock (test/torture/shim.h) in
+# its data directory.  What is compacted is said by the nemesis, and not by clocks
+# that jump.
 sub configuration
 {
 	my ($node) = @_;
@@ -52,6 +53,7 @@ sub configuration
 	tell_proxy('add ' . $node->name . " $port " . $node->port);
 	append_to_file($node->data_dir . '/torture.orders', "\0" x 64);
 	return <<"EOC";
+store.node_name = '@{[$node->name]}'
 max_connections = 60
 restart_after_crash = on
 store.advertise = 'host=127.0.0.1 port=$port dbname=postgres'
@@ -82,6 +84,8 @@ $_->_update_pid(1) for $cluster->nodes;
 ok($passed, "the judge finds nothing (seed $seed, history $history)")
   or diag(join "\n", grep { /VIOLATION/ } split /\n/, $output);
 like($output, qr/^violations: 0$/m, 'no violations');
+like($output, qr/^network: connections [1-9]\d*, strangers 0,/m,
+	'the proxy knew whose connections it had');
 for my $what ([ qr/^judged: (\d+) operations/m, 'operations' ],
 	[ qr/^judged: .*, (\d+) events/m, 'events' ])
 {
