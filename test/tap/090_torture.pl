@@ -2,7 +2,8 @@
 # that are killed and stopped, a network that cuts, delays, loses and reorders,
 # disks that are slow, full or broken, clocks that jump, members that go and
 # come.  Afterwards a judge holds what each client was told against the history,
-# and pg_amcheck looks at every table and index of every node.
+# the store compares its members, and pg_amcheck looks at every table and index of
+# every node.
 # The work is done by test/torture; this starts its servers, and reads its report.
 #
 # TORTURE_SECONDS (120), TORTURE_SEED, TORTURE_RATE (150 operations a second),
@@ -92,6 +93,11 @@ for my $what ([ qr/^judged: (\d+) operations/m, 'operations' ],
 	my ($count) = $output =~ $what->[0];
 	ok($count, "there were $what->[1]: " . ($count // 0));
 }
+is( ($cluster->nodes)[0]->safe_psql(
+		'postgres',
+		q{SELECT count(*) FILTER (WHERE agrees) || ' of ' || count(*) FROM store.verify()}),
+	'3 of 3',
+	'store.verify() finds all members the same');
 for my $node ($cluster->nodes)
 {
 	my ($out, $err) = ('', '');
