@@ -53,6 +53,8 @@ forwarding_send(Transport *transport, const MessageOrigin *origin, uint64 self,
 {
 	StringInfoData buffer;
 
+	if (!pending_is_due(now_ms))
+		return;
 	initStringInfo(&buffer);
 	for (;;)
 	{

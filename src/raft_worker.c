@@ -87,6 +87,7 @@ static struct
 	bool		state_changed;	/* worth publishing at once */
 	bool		more_records;	/* the inbox was not emptied */
 	bool		refused;		/* the core took no proposal this turn */
+	bool		read_refused;	/* nor a question for a read index */
 	bool		removed;		/* this node is no member any more, for good */
 	uint64		diverged_ms;	/* when its state was found to differ; 0: never */
 	raft_id		promotable;
@@ -379,16 +380,18 @@ notice_time(void)
  */
 
 static bool
-writes_are_due(void)
+writes_are_due(uint64 now)
 {
-	return worker.update.state == RAFT_LEADER && !worker.refused &&
-		pacing_is_due(worker.update.term, worker.update.commit_index);
+	if (worker.update.state != RAFT_LEADER)
+		return false;
+	pacing_note(now, worker.update.term, worker.update.commit_index);
+	return !worker.refused && pacing_is_due(now);
 }
 
 static void
 propose_writes(void)
 {
-	while (writes_are_due())
+	while (writes_are_due(worker.now_ms))
 	{
 		raft_term	term = worker.update.term;
 		uint32		n = pending_writes(term, RAFT_MAX_BATCH, PACING_BYTES, worker.batch);
@@ -404,7 +407,7 @@ propose_writes(void)
 		else
 		{
 			pending_proposed(n, term);
-			pacing_proposed(term, worker.update.append_last);
+			pacing_proposed(worker.now_ms, n, worker.update.append_last);
 		}
 	}
 }
@@ -418,8 +421,15 @@ ask_for_reads(void)
 	if (id == 0)
 		return;
 	new_event(RAFT_READ_REQUESTED)->u.read.id = id;
-	if (step(NULL) != RAFT_OK)
+	worker.read_refused = (step(NULL) != RAFT_OK);
+	if (worker.read_refused)
 		pending_read_result(id, 0);
+}
+
+static bool
+reads_are_due(void)
+{
+	return worker.update.leader != 0 && !worker.read_refused && pending_reads_are_due();
 }
 
 static void
@@ -566,10 +576,11 @@ publish_progress(void)
 	publish_membership();
 	pg_atomic_write_u64(&progress->last_index, turn_written());
 	if (committed > pg_atomic_read_u64(&progress->commit_index))
-	{
 		pg_atomic_write_u64(&progress->commit_index, committed);
+	else if (pacing_apply_deadline() == 0)
+		return;
+	if (pacing_wakes_apply(worker.now_ms, worker.update.state == RAFT_LEADER))
 		status_wake(WORKER_APPLY);
-	}
 }
 
 /* ------------------------------------------------------------------------
@@ -680,15 +691,19 @@ sleep_until_due(void)
 	uint64		now = monotonic_ms();
 	uint64		due = raft_deadline(&worker.node);
 	uint64		other;
+	uint32		n_wanted = 0;
 
 	other = greeting_deadline(&worker.update, worker.options.election_timeout_ms);
 	if (worker.removed)
 		due = now + REMOVED_NAP_MS;
 	else if (other != 0)
 		due = Min(due, other);
-	if (worker.more_records || writes_are_due())
+	if (worker.more_records || writes_are_due(now) || reads_are_due())
 		due = now;
 	other = pending_read_deadline(store_election_timeout);
+	if (other != 0)
+		due = Min(due, other);
+	other = pacing_apply_deadline();
 	if (other != 0)
 		due = Min(due, other);
 	other = blocker_watch(now, turn_committed() > worker.applied_index,
@@ -696,8 +711,14 @@ sleep_until_due(void)
 	if (other != 0)
 		due = Min(due, other);
 
-	inbox_doze(worker.update.state == RAFT_LEADER &&
-			   pacing_is_waiting(worker.update.term, worker.update.commit_index));
+	if (worker.update.state == RAFT_LEADER)
+	{
+		other = pacing_deadline(now);
+		if (other != 0)
+			due = Min(due, other);
+		n_wanted = due > now ? pacing_wants(now) : 0;
+	}
+	inbox_doze(n_wanted, pending_reads_under_way());
 	transport_wait(worker.transport, due > now ? (long) (due - now) : 0);
 }
 
@@ -731,8 +752,9 @@ static void
 one_turn(void)
 {
 	ResetLatch(MyLatch);
-	inbox_doze(false);
+	inbox_doze(0, false);
 	worker.refused = false;
+	worker.read_refused = false;
 	worker_check();
 	worker.now_ms = monotonic_ms();
 	follow_settings();
