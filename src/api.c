@@ -15,6 +15,7 @@
 #include "compat.h"
 #include "history.h"
 #include "miscadmin.h"
+#include "recovery.h"
 #include "request.h"
 #include "stats.h"
 #include "status.h"
@@ -121,21 +122,17 @@ check_own_locks(const char *function)
 static void
 check_place(const char *function)
 {
-	static bool right_database = false; /* none is renamed under a session */
-
-	if (!right_database)
+	if (!settings_in_store_database())
 	{
 		const char *database = get_database_name(MyDatabaseId);
 
-		right_database = (database != NULL && strcmp(database, store_database) == 0);
-		if (!right_database)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("cannot call %s in database \"%s\"", function,
-							database ? database : ""),
-					 errdetail("The store of this server lives in database \"%s\".",
-							   store_database),
-					 errhint("Connect to that database; to make this one the store, set store.database and restart the server.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot call %s in database \"%s\"", function,
+						database ? database : ""),
+				 errdetail("The store of this server lives in database \"%s\".",
+						   store_database),
+				 errhint("Connect to that database; to make this one the store, set store.database and restart the server.")));
 	}
 	if (status_is_removed())
 		ereport(ERROR,
@@ -166,6 +163,36 @@ api_check_write(const char *function)
 }
 
 /*
+ * Until the raft worker has looked, as after the start of the server, and on a
+ * standby, where there is none, the tables are asked.
+ */
+static bool
+has_diverged(void)
+{
+	switch ((Divergence) pg_atomic_read_u32(&progress->divergence))
+	{
+		case DIVERGENCE_NONE:
+			return false;
+		case DIVERGENCE_FOUND:
+			return true;
+		case DIVERGENCE_UNKNOWN:
+			break;
+	}
+	return recovery_has_diverged();
+}
+
+void
+api_check_serving(void)
+{
+	if (has_diverged())
+		ereport(ERROR,
+				(errcode(ERRCODE_STORE_UNAVAILABLE),
+				 errmsg("this node has stopped serving, because its state differs from that of the other members"),
+				 errdetail("Nothing was written, and what this node has may be wrong."),
+				 errhint("Use another member. To mend this one, remove it from the cluster, drop and create the extension here, and call store.join().")));
+}
+
+/*
  * An index that covers every write acknowledged before now.
  */
 static uint64
@@ -189,8 +216,10 @@ read_index(void)
 uint64
 api_barrier(void)
 {
-	uint64		index = read_index();
+	uint64		index;
 
+	api_check_serving();
+	index = read_index();
 	if (!request_wait_applied(index, store_request_timeout))
 		ereport(ERROR,
 				(errcode(ERRCODE_STORE_UNAVAILABLE),
@@ -205,7 +234,10 @@ void
 api_begin_read(void)
 {
 	if (store_read_consistency == READ_LOCAL)
+	{
+		api_check_serving();
 		return;
+	}
 	if (RecoveryInProgress())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

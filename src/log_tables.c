@@ -370,7 +370,8 @@ append_entry(TableWriter *writer, const LogEntry *entry, bytea *buffer)
 	bool		isnull[LOG_COLUMNS] = {false};
 
 	SET_VARSIZE(buffer, VARHDRSZ + entry->length);
-	memcpy(VARDATA(buffer), entry->data, entry->length);
+	if (entry->length > 0)		/* an empty entry has no data */
+		memcpy(VARDATA(buffer), entry->data, entry->length);
 	values[LOG_INDEX] = Int64GetDatum((int64) entry->index);
 	values[LOG_TERM] = Int64GetDatum((int64) entry->term);
 	values[LOG_KIND] = Int16GetDatum((int16) entry->kind);
@@ -403,8 +404,11 @@ log_tables_append(const LogEntry *entries, uint32 n_entries)
 			writer = NULL;
 		}
 		if (writer == NULL)
+		{
 			writer = table_writer_open(raft_log.segments[raft_log.current].table,
 									   RowExclusiveLock);
+			table_writer_appends(writer);
+		}
 		append_entry(writer, &entries[i], buffer);
 		note_appended(&entries[i]);
 	}

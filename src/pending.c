@@ -21,6 +21,8 @@ typedef struct PendingWrite
 	bool		forwarded;		/* from another member: nobody waits here */
 	bool		claimed;		/* see request_claim() */
 	uint64		term;			/* proposed in; for a forwarded one, valid in */
+	uint64		sent_ms;		/* to the leader; 0: we are the leader */
+	uint64		again_ms;		/* it should have been answered by then */
 	uint64		apply_life;		/* of the apply worker when it was proposed */
 	uint32		length;
 	char		data[FLEXIBLE_ARRAY_MEMBER];	/* MAXALIGNed */
@@ -34,7 +36,6 @@ typedef struct ReadWaiter
 
 typedef struct ReadBatch
 {
-	dlist_node	node;
 	uint64		id;
 	uint64		asked_ms;
 	uint32		n_waiters;
@@ -46,12 +47,16 @@ static MemoryContext context;
 static dlist_head waiting;		/* PendingWrite, not proposed */
 static dlist_head proposed;		/* PendingWrite, not answered */
 static uint32 n_waiting;
+static uint32 n_proposed;
 static Size bytes_waiting;
 static Size bytes;				/* of both */
 
-static dlist_head batches;		/* ReadBatch, asked */
-static ReadBatch *open_batch;	/* not asked yet */
+static ReadBatch open_batch;	/* not asked yet; empty: nobody waits */
+static ReadBatch asked_batch;	/* empty: none is under way */
 static uint64 next_batch_id = 1;
+
+/* Nothing has to be sent again before that. */
+static uint64 repeat_ms;
 
 /* What a predecessor took on was proposed up to this term; 0: it is settled. */
 static uint64 orphan_term;
@@ -63,11 +68,13 @@ pending_init(uint64 term)
 									"store pending requests", ALLOCSET_DEFAULT_SIZES);
 	dlist_init(&waiting);
 	dlist_init(&proposed);
-	dlist_init(&batches);
 	n_waiting = 0;
+	n_proposed = 0;
 	bytes_waiting = 0;
 	bytes = 0;
-	open_batch = NULL;
+	memset(&open_batch, 0, sizeof(open_batch));
+	memset(&asked_batch, 0, sizeof(asked_batch));
+	repeat_ms = PG_UINT64_MAX;
 	orphan_term = term;
 	request_ask_again();
 }
@@ -108,12 +115,18 @@ forget(PendingWrite *write)
 	pfree(write);
 }
 
+bool
+pending_has_room(Size length)
+{
+	return bytes + length <= PENDING_LIMIT;
+}
+
 void
 pending_add_write(const InboxRecord *record, uint64 node_id)
 {
 	PendingWrite *write;
 
-	if (bytes + record->length > PENDING_LIMIT)
+	if (!pending_has_room(record->length))
 	{
 		request_refuse(record->slot, record->sequence, ERRCODE_STORE_UNAVAILABLE,
 					   "too many writes are waiting on this node",
@@ -132,7 +145,7 @@ pending_add_forwarded(const LogEntry *entry, uint64 term)
 {
 	PendingWrite *write;
 
-	if (bytes + entry->length > PENDING_LIMIT)
+	if (!pending_has_room(entry->length))
 		return;
 	write = add_waiting(entry->data, entry->length);
 	write->forwarded = true;
@@ -148,18 +161,19 @@ pending_bytes(void)
 uint32
 pending_n_reads(void)
 {
-	uint32		n = open_batch != NULL ? open_batch->n_waiters : 0;
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &batches)
-		n += dlist_container(ReadBatch, node, iter.cur)->n_waiters;
-	return n;
+	return open_batch.n_waiters + asked_batch.n_waiters;
 }
 
 uint32
 pending_n_writes(void)
 {
 	return n_waiting;
+}
+
+uint32
+pending_n_proposed(void)
+{
+	return n_proposed;
 }
 
 Size
@@ -181,6 +195,16 @@ is_wanted(PendingWrite *write, uint64 term)
 	return write->claimed;
 }
 
+static void
+set_entry(LogEntry *entry, PendingWrite *write)
+{
+	entry->index = 0;
+	entry->term = 0;
+	entry->kind = ENTRY_COMMAND;
+	entry->length = write->length;
+	entry->data = write->data;
+}
+
 uint32
 pending_writes(uint64 term, uint32 max_entries, Size max_bytes, LogEntry *entries)
 {
@@ -200,13 +224,8 @@ pending_writes(uint64 term, uint32 max_entries, Size max_bytes, LogEntry *entrie
 			forget(write);
 			continue;
 		}
-		entries[n].index = 0;
-		entries[n].term = 0;
-		entries[n].kind = ENTRY_COMMAND;
-		entries[n].length = write->length;
-		entries[n].data = write->data;
+		set_entry(&entries[n++], write);
 		total += write->length;
-		n++;
 	}
 	return n;
 }
@@ -232,8 +251,11 @@ pending_refused(uint32 n)
 	}
 }
 
-void
-pending_proposed(uint32 n, uint64 term)
+/*
+ * sent_ms: when they were sent to the leader; 0: they are in our own log.
+ */
+static void
+move_to_proposed(uint32 n, uint64 term, uint64 sent_ms)
 {
 	for (uint32 i = 0; i < n; i++)
 	{
@@ -246,9 +268,26 @@ pending_proposed(uint32 n, uint64 term)
 			continue;
 		}
 		write->term = term;
+		write->sent_ms = sent_ms;
+		write->again_ms = sent_ms + store_election_timeout;
 		write->apply_life = pg_atomic_read_u64(&progress->apply_lives);
 		dlist_push_tail(&proposed, &write->node);
+		n_proposed++;
+		if (sent_ms != 0)
+			repeat_ms = Min(repeat_ms, write->again_ms);
 	}
+}
+
+void
+pending_proposed(uint32 n, uint64 term)
+{
+	move_to_proposed(n, term, 0);
+}
+
+void
+pending_forwarded(uint32 n, uint64 term, uint64 now_ms)
+{
+	move_to_proposed(n, term, now_ms);
 }
 
 static bool
@@ -256,6 +295,45 @@ is_abandoned(const PendingWrite *write)
 {
 	return !write->forwarded &&
 		!request_is_waiting(write->request.slot, write->request.sequence);
+}
+
+bool
+pending_is_due(uint64 now_ms)
+{
+	return n_waiting > 0 || now_ms >= repeat_ms;
+}
+
+uint32
+pending_repeat(uint64 term, uint64 now_ms, uint32 max_entries, Size max_bytes,
+			   LogEntry *entries)
+{
+	uint64		next_ms = PG_UINT64_MAX;
+	dlist_iter	iter;
+	uint32		n = 0;
+	Size		total = 0;
+
+	if (now_ms < repeat_ms)
+		return 0;
+	dlist_foreach(iter, &proposed)
+	{
+		PendingWrite *write = dlist_container(PendingWrite, node, iter.cur);
+
+		if (write->sent_ms == 0 || write->term != term || is_abandoned(write))
+			continue;
+		if (now_ms >= write->again_ms &&
+			n < max_entries && (n == 0 || total + write->length <= max_bytes))
+		{
+			uint64		pause_ms = write->again_ms - write->sent_ms;
+
+			write->sent_ms = now_ms;
+			write->again_ms = now_ms + 2 * pause_ms;
+			set_entry(&entries[n++], write);
+			total += write->length;
+		}
+		next_ms = Min(next_ms, write->again_ms);
+	}
+	repeat_ms = next_ms;
+	return n;
 }
 
 void
@@ -288,12 +366,14 @@ pending_sweep(uint64 applied_term)
 		if (is_abandoned(write) || write->apply_life != apply_life)
 		{
 			dlist_delete(&write->node);
+			n_proposed--;
 			forget(write);
 		}
 		else if (write->term < applied_term)
 		{
 			unclaim(write);
 			dlist_delete(&write->node);
+			n_proposed--;
 			wait_for_turn(write);
 		}
 	}
@@ -307,98 +387,83 @@ pending_sweep(uint64 applied_term)
 void
 pending_add_read(uint32 slot, uint64 sequence)
 {
-	ReadBatch  *batch = open_batch;
-	MemoryContext oldcontext = MemoryContextSwitchTo(context);
+	ReadBatch  *batch = &open_batch;
 
-	if (batch == NULL)
-	{
-		batch = open_batch = palloc0(sizeof(ReadBatch));
-		batch->max_waiters = 16;
-		batch->waiters = palloc(batch->max_waiters * sizeof(ReadWaiter));
-	}
 	if (batch->n_waiters == batch->max_waiters)
 	{
-		batch->max_waiters *= 2;
-		batch->waiters = repalloc(batch->waiters, batch->max_waiters * sizeof(ReadWaiter));
+		batch->max_waiters = Max(64, 2 * batch->max_waiters);
+		if (batch->waiters == NULL)
+			batch->waiters = MemoryContextAlloc(context,
+												batch->max_waiters * sizeof(ReadWaiter));
+		else
+			batch->waiters = repalloc(batch->waiters, batch->max_waiters * sizeof(ReadWaiter));
 	}
 	batch->waiters[batch->n_waiters].slot = slot;
 	batch->waiters[batch->n_waiters].sequence = sequence;
 	batch->n_waiters++;
-	MemoryContextSwitchTo(oldcontext);
 }
 
 /*
- * Put the waiters of a batch back among those to be asked.
+ * Put the waiters of the batch that was asked back among those to be asked.
  */
 static void
-reopen(ReadBatch *batch)
+reopen(void)
 {
-	for (uint32 i = 0; i < batch->n_waiters; i++)
+	for (uint32 i = 0; i < asked_batch.n_waiters; i++)
 	{
-		ReadWaiter *waiter = &batch->waiters[i];
+		ReadWaiter *waiter = &asked_batch.waiters[i];
 
 		if (request_is_waiting(waiter->slot, waiter->sequence))
 			pending_add_read(waiter->slot, waiter->sequence);
 	}
+	asked_batch.n_waiters = 0;
 }
 
-static void
-forget_batch(ReadBatch *batch)
+bool
+pending_reads_under_way(void)
 {
-	dlist_delete(&batch->node);
-	pfree(batch->waiters);
-	pfree(batch);
+	return asked_batch.n_waiters > 0;
+}
+
+bool
+pending_reads_are_due(void)
+{
+	return open_batch.n_waiters > 0 && asked_batch.n_waiters == 0;
 }
 
 uint64
 pending_read_batch(uint64 now_ms, uint64 retry_before_ms)
 {
-	ReadBatch  *batch;
+	ReadBatch	empty = asked_batch;
 
-	while (!dlist_is_empty(&batches))
-	{
-		batch = dlist_head_element(ReadBatch, node, &batches);
-		if (batch->asked_ms >= retry_before_ms)
-			break;
-		reopen(batch);
-		forget_batch(batch);
-	}
-
-	batch = open_batch;
-	if (batch == NULL)
+	if (pending_reads_under_way() && asked_batch.asked_ms < retry_before_ms)
+		reopen();
+	if (!pending_reads_are_due())
 		return 0;
-	open_batch = NULL;
-	batch->id = next_batch_id++;
-	batch->asked_ms = now_ms;
-	dlist_push_tail(&batches, &batch->node);
-	return batch->id;
+	asked_batch = open_batch;
+	asked_batch.id = next_batch_id++;
+	asked_batch.asked_ms = now_ms;
+	empty.n_waiters = 0;
+	open_batch = empty;			/* with the room it has */
+	return asked_batch.id;
 }
 
 void
 pending_read_result(uint64 id, uint64 index)
 {
 	Answer		answer = {.kind = ANSWER_INDEX, .index = index};
-	dlist_mutable_iter iter;
 
-	dlist_foreach_modify(iter, &batches)
-	{
-		ReadBatch  *batch = dlist_container(ReadBatch, node, iter.cur);
-
-		if (batch->id != id)
-			continue;
-		if (index == 0)
-			reopen(batch);
-		for (uint32 i = 0; i < batch->n_waiters && index != 0; i++)
-			request_answer(batch->waiters[i].slot, batch->waiters[i].sequence, &answer);
-		forget_batch(batch);
+	if (id != asked_batch.id || !pending_reads_under_way())
 		return;
-	}
+	if (index == 0)
+		reopen();
+	for (uint32 i = 0; i < asked_batch.n_waiters; i++)
+		request_answer(asked_batch.waiters[i].slot, asked_batch.waiters[i].sequence, &answer);
+	asked_batch.n_waiters = 0;
 }
 
 uint64
 pending_read_deadline(uint64 retry_ms)
 {
-	if (dlist_is_empty(&batches))
-		return 0;
-	return dlist_head_element(ReadBatch, node, &batches)->asked_ms + retry_ms;
+	return pending_reads_under_way() ? asked_batch.asked_ms + retry_ms : 0;
 }

@@ -23,8 +23,9 @@
  * A raft worker that dies forgets all this, but its backends do not: the next
  * one lets them ask again, by the same proof (request_ask_again()).
  *
- * Reads wait in batches, one round of confirmation for all reads of a turn.
- * They change nothing, so they are simply asked again.
+ * Reads wait in batches.  One batch is under way at a time; what comes meanwhile
+ * is the next one, so the more readers there are the less each costs.  They
+ * change nothing, so they are simply asked again.
  *
  *-------------------------------------------------------------------------
  */
@@ -49,13 +50,17 @@ extern void pending_add_write(const InboxRecord *record, uint64 node_id);
 
 /*
  * Take on a command that another member forwarded to us as the leader of
- * "term": it may wait for room, but not for another term.
+ * "term", if there is room: it may wait, but not for another term.
  */
 extern void pending_add_forwarded(const LogEntry *entry, uint64 term);
+extern bool pending_has_room(Size length);
 
 /* What waits. */
 extern uint32 pending_n_writes(void);
 extern Size pending_n_bytes(void);
+
+/* Writes of this node that were proposed or forwarded, and may be unanswered. */
+extern uint32 pending_n_proposed(void);
 
 /* Bytes of all writes that were taken on, and reads that wait for an answer. */
 extern Size pending_bytes(void);
@@ -69,9 +74,24 @@ extern uint32 pending_n_reads(void);
 extern uint32 pending_writes(uint64 term, uint32 max_entries, Size max_bytes,
 							 LogEntry *entries);
 
-/* The first n of them were proposed or forwarded in "term", or were not. */
+/*
+ * The first n of them were proposed in "term", forwarded to its leader, or
+ * neither.
+ */
 extern void pending_proposed(uint32 n, uint64 term);
+extern void pending_forwarded(uint32 n, uint64 term, uint64 now_ms);
 extern void pending_refused(uint32 n);
+
+/* Is anything to be forwarded, for the first time or again? */
+extern bool pending_is_due(uint64 now_ms);
+
+/*
+ * Writes that were forwarded in "term" and are not answered, to be sent again,
+ * cut like pending_writes(): first after an election timeout, then after twice
+ * as long, and so on.
+ */
+extern uint32 pending_repeat(uint64 term, uint64 now_ms, uint32 max_entries,
+							 Size max_bytes, LogEntry *entries);
 
 /*
  * An entry of applied_term has been applied: what was proposed in an earlier
@@ -82,16 +102,21 @@ extern void pending_sweep(uint64 applied_term);
 /* Reads. */
 extern void pending_add_read(uint32 slot, uint64 sequence);
 
+/* Was a batch asked that has no answer yet?  If not, does one wait to be? */
+extern bool pending_reads_under_way(void);
+extern bool pending_reads_are_due(void);
+
 /*
- * Close the batch of reads that are waiting, and those that were asked before
- * retry_before_ms and got no answer.  Returns its id, or 0 if there are none.
+ * Close the batch of reads that wait, unless one is under way; one that was
+ * asked before retry_before_ms and got no answer is given up and made part of
+ * it.  Returns its id, or 0 if there is none to ask.
  */
 extern uint64 pending_read_batch(uint64 now_ms, uint64 retry_before_ms);
 
 /* Answer a batch; index 0: it must be asked again. */
 extern void pending_read_result(uint64 id, uint64 index);
 
-/* When the oldest batch is due for a retry, given the time to wait; 0: none. */
+/* When the batch under way is due for a retry, given the time to wait; 0: none. */
 extern uint64 pending_read_deadline(uint64 retry_ms);
 
 #endif							/* STORE_PENDING_H */

@@ -17,10 +17,11 @@
  */
 #include "worker.h"
 
-#include "access/xlog.h"
 #include "blocker.h"
 #include "clock.h"
 #include "common/pg_prng.h"
+#include "comparison.h"
+#include "forwarding.h"
 #include "greeting.h"
 #include "inbox.h"
 #include "machine.h"
@@ -86,7 +87,9 @@ static struct
 	bool		state_changed;	/* worth publishing at once */
 	bool		more_records;	/* the inbox was not emptied */
 	bool		refused;		/* the core took no proposal this turn */
+	bool		read_refused;	/* nor a question for a read index */
 	bool		removed;		/* this node is no member any more, for good */
+	uint64		diverged_ms;	/* when its state was found to differ; 0: never */
 	raft_id		promotable;
 	char		last_leader[STORE_NAME_SIZE];
 	LogEntry	batch[RAFT_MAX_BATCH];
@@ -216,10 +219,15 @@ receive_message(InboxRecord *record)
 		receive_greeting(&message);
 		return;
 	}
+	if (message.header.kind == MESSAGE_CHAIN)
+	{
+		comparison_received(&message, worker.update.leader);
+		return;
+	}
 	if (message.header.kind == MESSAGE_FORWARD)
 	{
-		for (uint32 i = 0; i < message.n_entries; i++)
-			pending_add_forwarded(&message.entries[i], message.term);
+		if (worker.update.state == RAFT_LEADER)
+			forwarding_receive(&message, worker.update.term);
 		return;
 	}
 
@@ -372,16 +380,18 @@ notice_time(void)
  */
 
 static bool
-writes_are_due(void)
+writes_are_due(uint64 now)
 {
-	return worker.update.state == RAFT_LEADER && !worker.refused &&
-		pacing_is_due(worker.update.term, worker.update.commit_index);
+	if (worker.update.state != RAFT_LEADER)
+		return false;
+	pacing_note(now, worker.update.term, worker.update.commit_index);
+	return !worker.refused && pacing_is_due(now);
 }
 
 static void
 propose_writes(void)
 {
-	while (writes_are_due())
+	while (writes_are_due(worker.now_ms))
 	{
 		raft_term	term = worker.update.term;
 		uint32		n = pending_writes(term, RAFT_MAX_BATCH, PACING_BYTES, worker.batch);
@@ -397,38 +407,8 @@ propose_writes(void)
 		else
 		{
 			pending_proposed(n, term);
-			pacing_proposed(term, worker.update.append_last);
+			pacing_proposed(worker.now_ms, n, worker.update.append_last);
 		}
-	}
-}
-
-static void
-forward_writes(void)
-{
-	StringInfoData buffer;
-	raft_term	term = worker.update.term;
-	raft_id		leader = worker.update.leader;
-
-	initStringInfo(&buffer);
-	while (pending_n_writes() > 0)
-	{
-		Size		room = transport_room(worker.transport, leader);
-		uint32		n;
-
-		if (room == 0)
-			return;
-		n = pending_writes(0, RAFT_MAX_BATCH, Min(room, PACING_BYTES), worker.batch);
-		if (n == 0)
-			return;
-		resetStringInfo(&buffer);
-		message_encode_forward(&buffer, &worker.origin, worker.node_id, leader,
-							   term, worker.batch, n);
-		if (!transport_send(worker.transport, leader, buffer.data, buffer.len))
-		{
-			pending_refused(n);
-			return;
-		}
-		pending_proposed(n, term);
 	}
 }
 
@@ -441,8 +421,15 @@ ask_for_reads(void)
 	if (id == 0)
 		return;
 	new_event(RAFT_READ_REQUESTED)->u.read.id = id;
-	if (step(NULL) != RAFT_OK)
+	worker.read_refused = (step(NULL) != RAFT_OK);
+	if (worker.read_refused)
 		pending_read_result(id, 0);
+}
+
+static bool
+reads_are_due(void)
+{
+	return worker.update.leader != 0 && !worker.read_refused && pending_reads_are_due();
 }
 
 static void
@@ -482,33 +469,34 @@ tend_members(void)
 	admin_tend(&worker.update);
 }
 
+/*
+ * A node whose state is not that of the others stops serving; it gives away the
+ * leadership first, if it has it and somebody takes it.
+ */
+static void
+compare_states(void)
+{
+	uint64		index = comparison_tend(worker.update.state == RAFT_LEADER,
+										worker.applied_index, worker.now_ms);
+
+	if (index == 0 || worker.removed)
+		return;
+	if (worker.diverged_ms == 0)
+	{
+		recovery_note_divergence(index);
+		worker.diverged_ms = worker.now_ms;
+	}
+	if (worker.update.state != RAFT_LEADER ||
+		worker.now_ms - worker.diverged_ms > 2 * worker.options.election_timeout_ms)
+		proc_exit(1);
+	new_event(RAFT_TRANSFER_REQUESTED)->u.peer.peer = 0;
+	(void) step(NULL);
+}
+
 /* ------------------------------------------------------------------------
  * What others may know
  * ------------------------------------------------------------------------
  */
-
-static void
-publish_problem(void)
-{
-	SnapshotRequest request;
-	uint64		delay_ms;
-
-	/* What went wrong with a copy is no problem once we can do without. */
-	if (!snapshot_is_wanted(&request, worker.now_ms,
-							SNAPSHOT_REQUEST_BEATS * store_heartbeat_interval, &delay_ms))
-		status_set_problem(WORKER_SNAPSHOT, NULL);
-	if (worker.removed)
-		status_set_problem(WORKER_RAFT,
-						   "this node was removed from its cluster: DROP EXTENSION store; to enter again, CREATE EXTENSION store and call store.join()");
-	else if (!enableFsync)
-		status_set_problem(WORKER_RAFT, "fsync is off: a crash may lose what was acknowledged");
-	else if (!fullPageWrites)
-		status_set_problem(WORKER_RAFT, "full_page_writes is off: a crash may corrupt the store");
-	else
-		status_set_problem(WORKER_RAFT,
-						   link_report_problem(worker.transport, worker.update.leader,
-											   worker.node_id));
-}
 
 static void
 publish(void)
@@ -549,7 +537,8 @@ publish(void)
 	link_report_members(&worker.node, worker.transport, worker.node_id, &status);
 	versions_report(worker.node_id, &status);
 	status_publish(&status);
-	publish_problem();
+	link_report_problems(worker.transport, worker.update.leader, worker.node_id,
+						 worker.removed, worker.now_ms);
 
 	worker.published_ms = worker.now_ms;
 	worker.state_changed = false;
@@ -587,10 +576,11 @@ publish_progress(void)
 	publish_membership();
 	pg_atomic_write_u64(&progress->last_index, turn_written());
 	if (committed > pg_atomic_read_u64(&progress->commit_index))
-	{
 		pg_atomic_write_u64(&progress->commit_index, committed);
+	else if (pacing_apply_deadline() == 0)
+		return;
+	if (pacing_wakes_apply(worker.now_ms, worker.update.state == RAFT_LEADER))
 		status_wake(WORKER_APPLY);
-	}
 }
 
 /* ------------------------------------------------------------------------
@@ -701,15 +691,19 @@ sleep_until_due(void)
 	uint64		now = monotonic_ms();
 	uint64		due = raft_deadline(&worker.node);
 	uint64		other;
+	uint32		n_wanted = 0;
 
 	other = greeting_deadline(&worker.update, worker.options.election_timeout_ms);
 	if (worker.removed)
 		due = now + REMOVED_NAP_MS;
 	else if (other != 0)
 		due = Min(due, other);
-	if (worker.more_records || writes_are_due())
+	if (worker.more_records || writes_are_due(now) || reads_are_due())
 		due = now;
 	other = pending_read_deadline(store_election_timeout);
+	if (other != 0)
+		due = Min(due, other);
+	other = pacing_apply_deadline();
 	if (other != 0)
 		due = Min(due, other);
 	other = blocker_watch(now, turn_committed() > worker.applied_index,
@@ -717,8 +711,14 @@ sleep_until_due(void)
 	if (other != 0)
 		due = Min(due, other);
 
-	inbox_doze(worker.update.state == RAFT_LEADER &&
-			   pacing_is_waiting(worker.update.term, worker.update.commit_index));
+	if (worker.update.state == RAFT_LEADER)
+	{
+		other = pacing_deadline(now);
+		if (other != 0)
+			due = Min(due, other);
+		n_wanted = due > now ? pacing_wants(now) : 0;
+	}
+	inbox_doze(n_wanted, pending_reads_under_way());
 	transport_wait(worker.transport, due > now ? (long) (due - now) : 0);
 }
 
@@ -752,8 +752,9 @@ static void
 one_turn(void)
 {
 	ResetLatch(MyLatch);
-	inbox_doze(false);
+	inbox_doze(0, false);
 	worker.refused = false;
+	worker.read_refused = false;
 	worker_check();
 	worker.now_ms = monotonic_ms();
 	follow_settings();
@@ -770,12 +771,14 @@ one_turn(void)
 		propose_writes();
 	}
 	else if (worker.update.leader != 0)
-		forward_writes();
+		forwarding_send(worker.transport, &worker.origin, worker.node_id, worker.update.leader,
+						worker.update.term, worker.now_ms, worker.batch);
 	if (worker.update.leader != 0)
 		ask_for_reads();
 	promote_learner();
 	raise_version();
 	tend_members();
+	compare_states();
 
 	flush_turn();
 	publish_progress();
@@ -783,38 +786,6 @@ one_turn(void)
 	lend_log();
 	sleep_until_due();
 	MemoryContextReset(worker.turn_context);
-}
-
-static void
-restore(const RaftLogContents *contents, uint64 applied_index)
-{
-	struct raft_restored restored = {
-		.id = contents->state.node_id,
-		.term = contents->state.term,
-		.vote = contents->state.vote,
-		.base_index = contents->state.base_index,
-		.base_term = contents->state.base_term,
-		.last_index = contents->last_index,
-		.applied_index = applied_index,
-		.n_runs = contents->n_runs,
-		.runs = contents->runs
-	};
-	struct raft_violation violation = {0};
-
-	worker.options = timing();
-	restored.config.index = contents->membership_index;
-	membership_config(&contents->membership, &restored.config.config);
-	restored.previous_config.index = contents->previous_membership_index;
-	membership_config(&contents->previous_membership, &restored.previous_config.config);
-
-	if (raft_init(&worker.node, &restored, &worker.options, monotonic_ms(),
-				  pg_prng_uint64(&pg_global_prng_state), &violation) != RAFT_OK)
-		ereport(FATAL,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("the stored state of this member contradicts itself: %s",
-						violation.rule ? violation.rule : "unknown"),
-				 errdetail("Expected " UINT64_FORMAT ", found " UINT64_FORMAT ".",
-						   violation.expected, violation.found)));
 }
 
 static void
@@ -832,6 +803,8 @@ open_node(void)
 	applied_index = machine_open().index;
 	worker.removed = recovery_was_removed(&contents->state);
 	problem = recovery_begin_start(&contents->state);
+	pg_atomic_write_u32(&progress->divergence, recovery_has_diverged() ?
+						DIVERGENCE_FOUND : DIVERGENCE_NONE);
 	worker_commit();
 	if (problem != NULL)
 	{
@@ -844,12 +817,14 @@ open_node(void)
 	worker.origin.understands = COMMAND_VERSION;
 	worker.node_id = contents->state.node_id;
 	worker.transport = transport_create();
-	restore(contents, applied_index);
+	worker.options = timing();
+	turn_restore(&worker.node, contents, applied_index, &worker.options);
 	roster_init(contents, worker.transport);
 	turn_init(contents->last_index);
 	pending_init(contents->state.term);
 	outbox_init(worker.transport, &worker.origin);
 	greeting_init(worker.transport, &worker.origin, worker.node_id);
+	comparison_init(worker.transport, &worker.origin, worker.node_id);
 	inbox_begin();
 
 	worker.applied_index = applied_index;
