@@ -36,11 +36,11 @@ SELECT * FROM pg_temp.attempts('{nobody}', ARRAY[
 	$$SELECT store.list('ConfigMap')$$,
 	$$SELECT store.list('ConfigMap', label_selector => 'a=b')$$,
 	$$SELECT store.list_page('ConfigMap')$$,
-	$$SELECT store.list_page('ConfigMap', resource_version => 1, resource_version_match => 'Exact')$$,
+	$$SELECT store.list_page('ConfigMap', "limit" => 9, resource_version => 1)$$,
 	$$SELECT store.watch(0)$$,
 	$$SELECT store.watch(0, 'ConfigMap', 'privileges', timeout => '1 hour')$$,
 	$$SELECT store.export()$$,
-	$$SELECT store.diff('{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}', 'm')$$,
+	$$SELECT store.diff('{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}', 'm')$$,
 	$$SELECT store.barrier()$$,
 	$$SELECT store.wait_for(1)$$,
 	$$SELECT count(*) FROM store.resources$$,
@@ -58,7 +58,7 @@ SELECT * FROM pg_temp.attempts('{nobody, reader}', ARRAY[
 	$$SELECT store.patch('ConfigMap', 'a', '{"apiVersion": "v1", "kind": "ConfigMap", "metadata":
 		{"name": "a"}}', 'privileges', type => 'apply', field_manager => 'm')$$,
 	$$SELECT store.delete('ConfigMap', 'a', 'privileges')$$,
-	$$SELECT store.txn('[]', '[{"delete": {"apiVersion": "v1", "kind": "ConfigMap", "name": "a"}}]')$$,
+	$$SELECT store.txn('[]', '[{"delete": {"apiVersion": "v1", "kind": "Pod", "name": "a"}}]')$$,
 	$$SELECT store.import('{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}')$$,
 	$$SELECT store.register_schema('Wheel', 'example.com/v1', '{"type": "object"}')$$]);
 

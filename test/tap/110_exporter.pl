@@ -104,7 +104,8 @@ sub ask
 {
 	my ($path, %parameters) = @_;
 	my $http = HTTP::Tiny->new(timeout => 10);
-	my $answer = $http->get("http://127.0.0.1:$web/api/v1/$path?" . $http->www_form_urlencode(\%parameters));
+	my $query = $http->www_form_urlencode(\%parameters);
+	my $answer = $http->get("http://127.0.0.1:$web/api/v1/$path?$query");
 
 	return $answer->{success} ? decode_json($answer->{content})->{data} : undef;
 }
