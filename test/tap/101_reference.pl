@@ -29,14 +29,19 @@ sub documented
 		my @cells = $line =~ /^\| (.*) \|$/ ? split(/\s*\|\s*/, $1) : next;
 		my ($about, $n) =
 			$cells[0] =~ /^`store\.\w+\(/ ? ('functions', 3)
-		  : $section =~ /^store\.\w+$/ && $cells[0] =~ /^`/ ? ('columns', 2)
+		  : $section =~ /^store\.\w+$/ && $cells[0] =~ /^`/ ? ('columns', 3)
 		  : $cells[0] =~ /^`store\.(?:raft_|events_)\w+`$/ ? ('tables of the workers', 2)
 		  : $cells[0] =~ /^`store\.\w+`$/ ? ('settings', 4)
 		  : $cells[0] =~ /^`\w{5}`$/ ? ('errors', 1)
 		  : next;
 		my $row = join ' | ', map { $_ // '' } @cells[ 0 .. $n - 1 ];
 
-		$row = "$section | $row" if $about eq 'columns';
+		if ($about eq 'columns')
+		{
+			# a comment in the catalog has no marks
+			my ($cell, $rest) = $row =~ /^(.*? \| )(.*)/;
+			$row = "$section | $cell" . $rest =~ tr/`//dr;
+		}
 		push @{ $rows{$about} }, $row;
 		push @{ $rows{'error without an explanation'} }, $row
 		  if $about eq 'errors' && !$cells[1];
@@ -76,8 +81,9 @@ $wanted{functions} = expected(
 	FROM pg_proc p WHERE pronamespace = 'store'::regnamespace});
 $wanted{columns} = expected(
 	q{
-	SELECT format('store.%s | `%s` | %s', relname, attname,
-		replace(format_type(atttypid, atttypmod), 'timestamp with time zone', 'timestamptz'))
+	SELECT format('store.%s | `%s` | %s | %s', relname, attname,
+		replace(format_type(atttypid, atttypmod), 'timestamp with time zone', 'timestamptz'),
+		col_description(c.oid, attnum))
 	FROM pg_class c JOIN pg_attribute ON attrelid = c.oid AND attnum > 0 AND NOT attisdropped
 	WHERE relnamespace = 'store'::regnamespace AND relkind IN ('r', 'v')
 		AND relname !~ '^raft_|^events_'});
