@@ -67,10 +67,23 @@ typedef struct NodeStatus
 	char		notify_problem[256];	/* of the notify worker */
 	char		queue_problem[256]; /* of the notification queue; notify worker */
 	char		snapshot_problem[256];	/* of the snapshot worker */
+	char		divergence[256];	/* members whose state differs; raft worker */
+	bool		undecided;		/* and no majority says who is right */
 	uint64		next_id;		/* of the membership; 0: not committed */
 	uint32		n_members;
 	MemberStatus members[RAFT_MAX_MEMBERS];
 } NodeStatus;
+
+/*
+ * Does the state of this node differ from that of a majority of the members?
+ * UNKNOWN: nobody has looked yet, the tables know (recovery.h).
+ */
+typedef enum Divergence
+{
+	DIVERGENCE_UNKNOWN,
+	DIVERGENCE_NONE,
+	DIVERGENCE_FOUND
+} Divergence;
 
 typedef struct SharedProgress
 {
@@ -114,6 +127,9 @@ typedef struct SharedProgress
 	 * says; 0 until this node knows; raft worker.  See status_version().
 	 */
 	pg_atomic_uint32 version;
+
+	/* whether this node may serve, a Divergence; raft worker */
+	pg_atomic_uint32 divergence;
 
 	/* how far events were published; notify worker */
 	pg_atomic_uint64 notified_index;
@@ -188,6 +204,9 @@ extern void status_set_stopped(void);
 
 /* NULL or empty: no problem (any more). */
 extern void status_set_problem(WorkerKind kind, const char *problem);
+
+/* Members that differ, as of comparison_problem(); the raft worker. */
+extern void status_set_divergence(const char *problem, bool undecided);
 
 /*
  * The same for what keeps the notify worker from publishing.  It stands beside

@@ -86,7 +86,8 @@ SELECT * FROM pg_temp.attempts('{nobody, reader, writer}', ARRAY[
 	$$SELECT store.remove_member('x')$$,
 	$$SELECT store.promote('x')$$,
 	$$SELECT store.transfer_leadership()$$,
-	$$SELECT store.stat_reset()$$]);
+	$$SELECT store.stat_reset()$$,
+	$$SELECT store.verify()$$]);
 
 -- looking at the cluster, without being in pg_monitor
 SELECT DISTINCT answers FROM pg_temp.attempts('{nobody, reader, writer}', (
@@ -159,8 +160,8 @@ WHERE pronamespace = 'store'::regnamespace
 	AND has_function_privilege('regress_store_' || who, p.oid, 'EXECUTE')
 	AND proname NOT IN ('barrier', 'create', 'delete', 'diff', 'export', 'get', 'import', 'list',
 		'list_page', 'matches', 'patch', 'put', 'register_schema', 'txn', 'update', 'wait_for',
-		'watch', 'raft_admit', 'raft_bytes', 'raft_copy', 'raft_identity', 'raft_receive',
-		'raft_steer')
+		'watch', 'raft_admit', 'raft_bytes', 'raft_copy', 'raft_digest', 'raft_identity',
+		'raft_receive', 'raft_steer')
 ORDER BY 1;
 
 DROP OWNED BY regress_store_reader, regress_store_writer, regress_store_admin, regress_store_peer;

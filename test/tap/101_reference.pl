@@ -32,7 +32,7 @@ sub documented
 		  : $section =~ /^store\.\w+$/ && $cells[0] =~ /^`/ ? ('columns', 3)
 		  : $cells[0] =~ /^`store\.(?:raft_|events_)\w+`$/ ? ('tables of the workers', 2)
 		  : $cells[0] =~ /^`store\.\w+`$/ ? ('settings', 4)
-		  : $cells[0] =~ /^`\w{5}`$/ ? ('errors', 1)
+		  : $section eq 'Errors' && $cells[0] =~ /^`\w{5}`$/ ? ('errors', 1)
 		  : next;
 		my $row = join ' | ', map { $_ // '' } @cells[ 0 .. $n - 1 ];
 
