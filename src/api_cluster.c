@@ -185,10 +185,20 @@ store_raft_receive(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_PROTOCOL_VIOLATION),
 				 errmsg("malformed message: %s", problem)));
 	if (!status_is_addressee(&header.origin.cluster_id, header.to))
+	{
+		/*
+		 * An open session would keep an administrator from renaming or moving
+		 * a database that was taken out of use for that.
+		 */
+		if (!settings_in_store_database())
+			ereport(FATAL,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("the store of this server lives in another database")));
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("this node is not member " UINT64_FORMAT " of that cluster, or is detached",
 						header.to)));
+	}
 	if (header.kind == MESSAGE_HELLO && status_is_former(header.from))
 		ereport(ERROR,
 				(errcode(ERRCODE_STORE_REMOVED),

@@ -101,6 +101,10 @@ for my $node ($cluster->nodes)
 	ok($fine && "$out$err" eq '', 'pg_amcheck finds nothing on ' . $node->name)
 	  or diag("$out$err");
 }
+ok( ($cluster->nodes)[0]->poll_query_until('postgres', q{
+		SELECT count(*) = (SELECT count(*) FROM store.members) AND count(DISTINCT digest) = 1
+		FROM store.verify() WHERE agrees}),
+	'store.verify() finds nothing either');
 $_->stop('immediate') for $cluster->nodes;
 $proxy->kill_kill;
 
