@@ -621,7 +621,8 @@ CREATE FUNCTION store.member_status
 	OUT connected boolean,
 	OUT queued_bytes bigint,
 	OUT last_error text,
-	OUT protocol integer
+	OUT protocol integer,
+	OUT low_on_disk boolean
 )
 RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL SAFE
@@ -630,11 +631,11 @@ COMMENT ON FUNCTION store.member_status IS 'the rows of store.members';
 
 CREATE VIEW store.members AS
 	SELECT node_id, name, conninfo, role, leader, match_index, lag, last_contact,
-		connected, queued_bytes, last_error, protocol
+		connected, queued_bytes, last_error, protocol, low_on_disk
 	FROM store.member_status();
 COMMENT ON VIEW store.members IS
 	'the members of the cluster;'
-	' match_index, lag, last_contact and protocol are known to the leader';
+	' match_index, lag, last_contact, protocol and low_on_disk are known to the leader';
 
 CREATE FUNCTION store.copy_status
 (
@@ -807,6 +808,23 @@ COMMENT ON FUNCTION store.stat_get_watch IS 'the row of store.stat_watch';
 CREATE VIEW store.stat_watch AS SELECT * FROM store.stat_get_watch();
 COMMENT ON VIEW store.stat_watch IS
 	'who waits for changes on this node, and what they were told';
+
+CREATE FUNCTION store.stat_get_disk
+(
+	OUT place text,
+	OUT size_bytes bigint,
+	OUT free_bytes bigint,
+	OUT min_free_bytes bigint,
+	OUT is_low boolean
+)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'store_stat_get_disk';
+COMMENT ON FUNCTION store.stat_get_disk IS 'the rows of store.stat_disk';
+
+CREATE VIEW store.stat_disk AS SELECT * FROM store.stat_get_disk();
+COMMENT ON VIEW store.stat_disk IS
+	'the file systems in which this node writes, and what is free there';
 
 CREATE FUNCTION store.stat_reset()
 RETURNS void
@@ -1155,9 +1173,11 @@ REVOKE USAGE ON TYPE store.result FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA store TO pg_monitor;
 GRANT SELECT ON store.status, store.members, store.progress_copy, store.stat_raft,
-	store.stat_peers, store.stat_apply, store.stat_requests, store.stat_latency, store.stat_watch
+	store.stat_peers, store.stat_apply, store.stat_requests, store.stat_latency, store.stat_watch,
+	store.stat_disk
 	TO pg_monitor;
 GRANT EXECUTE ON FUNCTION store.node_status(), store.member_status(), store.copy_status(),
 	store.stat_get_raft(), store.stat_get_peers(), store.stat_get_apply(),
-	store.stat_get_requests(), store.stat_get_latency(), store.stat_get_watch(), store.health()
+	store.stat_get_requests(), store.stat_get_latency(), store.stat_get_watch(), store.stat_get_disk(),
+	store.health()
 	TO pg_monitor;

@@ -27,6 +27,7 @@ STORE_FUNCTION(store_stat_get_apply);
 STORE_FUNCTION(store_stat_get_requests);
 STORE_FUNCTION(store_stat_get_latency);
 STORE_FUNCTION(store_stat_get_watch);
+STORE_FUNCTION(store_stat_get_disk);
 STORE_FUNCTION(store_stat_reset);
 
 static void
@@ -219,6 +220,30 @@ store_stat_get_watch(PG_FUNCTION_ARGS)
 	row_put(&row, DirectFunctionCall1(pg_notification_queue_usage, (Datum) 0), false);
 	row_put_time(&row, stats.reset_at);
 	return row_return(fcinfo, &row);
+}
+
+Datum
+store_stat_get_disk(PG_FUNCTION_ARGS)
+{
+	uint64		limit = (uint64) store_min_free_space * 1024 * 1024;
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int place = 0; place < N_DISK_PLACES; place++)
+	{
+		uint64		size = stats_gauge((StatGauge) (STAT_DISK_SIZE + place));
+		uint64		n_free = stats_gauge((StatGauge) (STAT_DISK_FREE + place));
+		Row			row = {0};
+
+		if (size == 0)
+			continue;			/* nobody has looked yet */
+		row_put_text(&row, stats_disk_place_name((DiskPlace) place));
+		row_put_bigint(&row, size);
+		row_put_bigint(&row, n_free);
+		row_put_bigint(&row, limit);
+		row_put_bool(&row, n_free < limit);
+		row_store(fcinfo, &row);
+	}
+	return (Datum) 0;
 }
 
 Datum

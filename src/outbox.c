@@ -32,7 +32,7 @@ typedef struct Box
 static struct
 {
 	Transport  *transport;
-	MessageOrigin origin;
+	const MessageOrigin *origin;
 	StringInfoData buffer;		/* one encoded message */
 	MemoryContext chunk_context;	/* entries read from the log tables */
 	RaftLogReader *reader;
@@ -45,7 +45,7 @@ outbox_init(Transport *transport, const MessageOrigin *origin)
 {
 	memset(&outbox, 0, sizeof(outbox));
 	outbox.transport = transport;
-	outbox.origin = *origin;
+	outbox.origin = origin;
 	outbox.chunk_context = AllocSetContextCreate(CurrentMemoryContext,
 												 "store outbox chunk",
 												 ALLOCSET_DEFAULT_SIZES);
@@ -258,7 +258,7 @@ send_chunk(const struct raft *node, Box *box, struct raft_message *message)
 	}
 
 	resetStringInfo(&outbox.buffer);
-	message_encode_raft(&outbox.buffer, &outbox.origin, &head, outbox.chunk);
+	message_encode_raft(&outbox.buffer, outbox.origin, &head, outbox.chunk);
 	if (!transport_send(outbox.transport, box->peer,
 						outbox.buffer.data, outbox.buffer.len))
 		box->dropped = true;

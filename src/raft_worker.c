@@ -20,6 +20,7 @@
 #include "access/xlog.h"
 #include "blocker.h"
 #include "common/pg_prng.h"
+#include "disk_space.h"
 #include "greeting.h"
 #include "inbox.h"
 #include "machine.h"
@@ -209,6 +210,7 @@ receive_message(InboxRecord *record)
 		return;					/* of a former life; the sender was checked */
 	transport_heard_from(worker.transport, message.header.from);
 	versions_heard(&message.header);
+	disk_space_heard(&message.header);
 
 	if (message.header.kind == MESSAGE_HELLO || message.header.kind == MESSAGE_REACHED)
 	{
@@ -547,6 +549,7 @@ publish(void)
 	status.first_index = raft_first_index(&worker.node);
 	link_report_members(&worker.node, worker.transport, worker.node_id, &status);
 	versions_report(worker.node_id, &status);
+	disk_space_report(worker.node_id, &status);
 	status_publish(&status);
 	publish_problem();
 
@@ -612,6 +615,19 @@ watch_disk(void)
 						   SLOW_DISK_WRITES, turn_write_ms())));
 }
 
+/* So does one that is short of disk space. */
+static void
+watch_space(void)
+{
+	raft_id		successor = disk_space_tend(&worker.node, &worker.update, worker.node_id,
+											worker.now_ms, &worker.options, &worker.origin.disk);
+
+	if (successor == 0)
+		return;
+	new_event(RAFT_TRANSFER_REQUESTED)->u.peer.peer = successor;
+	step(NULL);
+}
+
 /*
  * Carry out what the turn gathered.  The core's answer to what became durable
  * may be more duties, such as an acknowledgement.
@@ -649,7 +665,7 @@ compactable(void)
 
 /*
  * Empty log segments.  All of the log is kept for as long as there is room in
- * the rotation, for members that join or come back.
+ * the rotation, and on the disk, for members that join or come back.
  */
 static void
 compact_log(void)
@@ -660,7 +676,7 @@ compact_log(void)
 	if (worker.now_ms - worker.compacted_ms < COMPACT_MS)
 		return;
 	worker.compacted_ms = worker.now_ms;
-	if (!log_tables_is_crowded())
+	if (!log_tables_is_crowded() && !disk_space_is_low())
 		return;
 
 	worker_begin("emptying log segments");
@@ -774,6 +790,7 @@ one_turn(void)
 		ask_for_reads();
 	promote_learner();
 	raise_version();
+	watch_space();
 	tend_members();
 
 	flush_turn();

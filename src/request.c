@@ -364,15 +364,11 @@ request_raise(const Answer *answer)
 			 hint[0] ? errhint("%s", hint) : 0));
 }
 
-/* Under which name a request is counted. */
+/* Under which name a write is counted. */
 static StatRequest
-stat_of(InboxKind kind, const char *data, Size length)
+stat_of_op(CommandOp op)
 {
-	if (kind == INBOX_READ)
-		return STAT_READ;
-	if (kind != INBOX_WRITE)
-		return STAT_MEMBERSHIP;
-	switch (command_op(data, length))
+	switch (op)
 	{
 		case COMMAND_CREATE:
 			return STAT_CREATE;
@@ -389,6 +385,22 @@ stat_of(InboxKind kind, const char *data, Size length)
 		default:
 			return STAT_PUT;
 	}
+}
+
+static StatRequest
+stat_of(InboxKind kind, const char *data, Size length)
+{
+	if (kind == INBOX_READ)
+		return STAT_READ;
+	if (kind != INBOX_WRITE)
+		return STAT_MEMBERSHIP;
+	return stat_of_op(command_op(data, length));
+}
+
+void
+request_count_refusal(CommandOp op, int sqlstate)
+{
+	stats_count_request(stat_of_op(op), sqlstate, 0);
 }
 
 void

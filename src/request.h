@@ -103,6 +103,9 @@ extern void request_call(InboxKind kind, const RequestId *id,
 						 const char *data, Size length, Answer *answer);
 extern void request_raise(const Answer *answer) pg_attribute_noreturn();
 
+/* Count a write that was refused before it was asked for. */
+extern void request_count_refusal(CommandOp op, int sqlstate);
+
 /*
  * Sleep until this node has applied index.  timeout_ms < 0: no limit.  False
  * if the time ran out.

@@ -29,6 +29,7 @@ int			store_read_consistency = READ_LINEARIZABLE;
 int			store_max_object_size = 1536;
 int			store_max_apply_delay = 2000;
 int			store_inbox_size = 16384;
+int			store_min_free_space = 256;
 int			store_log_segment_size = 262144;
 int			store_history_retention = 3600;
 int			store_history_size = 1048576;
@@ -147,6 +148,13 @@ define_cluster_settings(void)
 							&store_log_segment_size,
 							262144, 64, 16777216,
 							PGC_SIGHUP, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("store.min_free_space",
+							"Free disk space below which a node takes no writes but deletes.",
+							"In each of the file systems of the data directory, pg_wal and store.database's tablespace; 0: whatever is left.",
+							&store_min_free_space,
+							256, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MB,
 							NULL, NULL, NULL);
 	DefineCustomStringVariable("store.record_directory",
 							   "Directory in which the raft worker records what its consensus core is told.",

@@ -50,6 +50,12 @@ static const char *const outcome_names[N_STAT_OUTCOMES] = {
 	[STAT_CANCELED] = "canceled",
 };
 
+static const char *const disk_place_names[N_DISK_PLACES] = {
+	[DISK_DATA] = "data directory",
+	[DISK_WAL] = "pg_wal",
+	[DISK_TABLESPACE] = "tablespace",
+};
+
 Size
 stats_shmem_size(void)
 {
@@ -210,4 +216,10 @@ const char *
 stats_outcome_name(StatOutcome outcome)
 {
 	return outcome_names[outcome];
+}
+
+const char *
+stats_disk_place_name(DiskPlace place)
+{
+	return disk_place_names[place];
 }

@@ -50,6 +50,15 @@ typedef enum StatCounter
 	N_STAT_COUNTERS
 } StatCounter;
 
+/* Where a node writes; they may share a file system. */
+typedef enum DiskPlace
+{
+	DISK_DATA,
+	DISK_WAL,
+	DISK_TABLESPACE,			/* of store.database */
+	N_DISK_PLACES
+} DiskPlace;
+
 /* What is so now; raft worker, as often as it publishes its state. */
 typedef enum StatGauge
 {
@@ -59,7 +68,9 @@ typedef enum StatGauge
 	STAT_UNCOMMITTED_BYTES,
 	STAT_LAST_BLOCKER_PID,		/* 0: none yet */
 	STAT_LAST_BLOCKER_TIME,		/* TimestampTz */
-	N_STAT_GAUGES
+	STAT_DISK_SIZE,				/* one for each DiskPlace, in bytes */
+	STAT_DISK_FREE = STAT_DISK_SIZE + N_DISK_PLACES,	/* the same */
+	N_STAT_GAUGES = STAT_DISK_FREE + N_DISK_PLACES
 } StatGauge;
 
 /* What backends ask the workers for. */
@@ -126,5 +137,6 @@ extern void stats_reset(void);
 
 extern const char *stats_request_name(StatRequest request);
 extern const char *stats_outcome_name(StatOutcome outcome);
+extern const char *stats_disk_place_name(DiskPlace place);
 
 #endif							/* STORE_STATS_H */
