@@ -1178,6 +1178,6 @@ GRANT SELECT ON store.status, store.members, store.progress_copy, store.stat_raf
 	TO pg_monitor;
 GRANT EXECUTE ON FUNCTION store.node_status(), store.member_status(), store.copy_status(),
 	store.stat_get_raft(), store.stat_get_peers(), store.stat_get_apply(),
-	store.stat_get_requests(), store.stat_get_latency(), store.stat_get_watch(), store.stat_get_disk(),
-	store.health()
+	store.stat_get_requests(), store.stat_get_latency(), store.stat_get_watch(),
+	store.stat_get_disk(), store.health()
 	TO pg_monitor;

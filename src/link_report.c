@@ -9,6 +9,7 @@
  */
 #include "link_report.h"
 
+#include "access/xlog.h"
 #include "greeting.h"
 #include "pending.h"
 #include "roster.h"
@@ -79,10 +80,16 @@ link_report_members(const struct raft *node, Transport *transport, uint64 self,
 }
 
 const char *
-link_report_problem(Transport *transport, raft_id leader, uint64 self)
+link_report_problem(Transport *transport, raft_id leader, uint64 self, bool removed)
 {
 	const Membership *membership = roster_current();
 
+	if (removed)
+		return "this node was removed from its cluster: DROP EXTENSION store; to enter again, CREATE EXTENSION store and call store.join()";
+	if (!enableFsync)
+		return "fsync is off: a crash may lose what was acknowledged";
+	if (!fullPageWrites)
+		return "full_page_writes is off: a crash may corrupt the store";
 	for (uint32 i = 0; i < membership->n_members && leader != self; i++)
 	{
 		const Member *member = &membership->members[i];

@@ -19,11 +19,12 @@ extern void link_report_members(const struct raft *node, Transport *transport,
 								uint64 self, NodeStatus *status);
 
 /*
- * Why this node cannot do what it should, as far as its links know: the leader
- * does not take its messages, or nobody leads and another member does not, or
+ * Why this node cannot do what it should: it was removed, its server may lose
+ * what it has written, the leader does not take its messages, or nobody leads
+ * and another member does not, or
  * it has an address that does not work.  NULL if nothing is wrong with them.
  */
 extern const char *link_report_problem(Transport *transport, raft_id leader,
-									   uint64 self);
+									   uint64 self, bool removed);
 
 #endif							/* STORE_LINK_REPORT_H */

@@ -17,7 +17,6 @@
  */
 #include "worker.h"
 
-#include "access/xlog.h"
 #include "blocker.h"
 #include "common/pg_prng.h"
 #include "disk_space.h"
@@ -498,17 +497,9 @@ publish_problem(void)
 	if (!snapshot_is_wanted(&request, worker.now_ms,
 							SNAPSHOT_REQUEST_BEATS * store_heartbeat_interval, &delay_ms))
 		status_set_problem(WORKER_SNAPSHOT, NULL);
-	if (worker.removed)
-		status_set_problem(WORKER_RAFT,
-						   "this node was removed from its cluster: DROP EXTENSION store; to enter again, CREATE EXTENSION store and call store.join()");
-	else if (!enableFsync)
-		status_set_problem(WORKER_RAFT, "fsync is off: a crash may lose what was acknowledged");
-	else if (!fullPageWrites)
-		status_set_problem(WORKER_RAFT, "full_page_writes is off: a crash may corrupt the store");
-	else
-		status_set_problem(WORKER_RAFT,
-						   link_report_problem(worker.transport, worker.update.leader,
-											   worker.node_id));
+	status_set_problem(WORKER_RAFT,
+					   link_report_problem(worker.transport, worker.update.leader,
+										   worker.node_id, worker.removed));
 }
 
 static void

@@ -37,8 +37,9 @@ sub workers
 {
 	my ($node) = @_;
 
-	return ($node->psql('postgres', q{SELECT string_agg(pid::text, ' ' ORDER BY backend_type)
-		FROM pg_stat_activity WHERE backend_type IN ('store raft worker', 'store apply worker')}))[1];
+	return ($node->psql('postgres', q{
+		SELECT string_agg(pid::text, ' ' ORDER BY backend_type) FROM pg_stat_activity
+		WHERE backend_type IN ('store raft worker', 'store apply worker')}))[1];
 }
 
 # Is the server there?  It may have given up on a disk that stays full.
