@@ -826,6 +826,21 @@ CREATE VIEW store.stat_disk AS SELECT * FROM store.stat_get_disk();
 COMMENT ON VIEW store.stat_disk IS
 	'the file systems in which this node writes, and what is free there';
 
+CREATE FUNCTION store.stat_get_refused
+(
+	OUT reason text,
+	OUT messages bigint,
+	OUT stats_reset timestamptz
+)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'store_stat_get_refused';
+COMMENT ON FUNCTION store.stat_get_refused IS 'the rows of store.stat_refused';
+
+CREATE VIEW store.stat_refused AS SELECT * FROM store.stat_get_refused();
+COMMENT ON VIEW store.stat_refused IS
+	'messages of members, or of who has their role, that this node did not take, by reason';
+
 CREATE FUNCTION store.stat_reset()
 RETURNS void
 LANGUAGE C VOLATILE PARALLEL SAFE
@@ -1147,7 +1162,7 @@ COMMENT ON FUNCTION store.grant_admin IS
 	'let a role read and write everything and steer the cluster; what makes and mends nodes'
 	' stays with superusers';
 
-CREATE FUNCTION store.grant_peer(role regrole)
+CREATE FUNCTION store.grant_peer(role regrole, member integer DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -1157,10 +1172,18 @@ BEGIN
 	EXECUTE format('GRANT SELECT ON store.raft_resources, store.raft_events TO %s', role);
 	EXECUTE format('GRANT EXECUTE ON FUNCTION store.raft_receive, store.raft_identity,'
 		' store.raft_admit, store.raft_steer, store.raft_copy, store.raft_bytes TO %s', role);
+	IF member IS NULL THEN
+		EXECUTE format('ALTER ROLE %s IN DATABASE %I RESET store.peer_member',
+			role, current_database());
+	ELSE
+		EXECUTE format('ALTER ROLE %s IN DATABASE %I SET store.peer_member = %s',
+			role, current_database(), member);
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION store.grant_peer IS
-	'let the other members connect as this role: it gets what members call on each other';
+	'let the other members, or the one of that number, connect as this role:'
+	' it gets what members call on each other';
 
 ------------------------------------------------------------------------------
 -- Privileges: nothing for PUBLIC; monitoring may look at the state.
@@ -1174,10 +1197,10 @@ REVOKE USAGE ON TYPE store.result FROM PUBLIC;
 GRANT USAGE ON SCHEMA store TO pg_monitor;
 GRANT SELECT ON store.status, store.members, store.progress_copy, store.stat_raft,
 	store.stat_peers, store.stat_apply, store.stat_requests, store.stat_latency, store.stat_watch,
-	store.stat_disk
+	store.stat_disk, store.stat_refused
 	TO pg_monitor;
 GRANT EXECUTE ON FUNCTION store.node_status(), store.member_status(), store.copy_status(),
 	store.stat_get_raft(), store.stat_get_peers(), store.stat_get_apply(),
 	store.stat_get_requests(), store.stat_get_latency(), store.stat_get_watch(),
-	store.stat_get_disk(), store.health()
+	store.stat_get_disk(), store.stat_get_refused(), store.health()
 	TO pg_monitor;

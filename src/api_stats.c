@@ -28,6 +28,7 @@ STORE_FUNCTION(store_stat_get_requests);
 STORE_FUNCTION(store_stat_get_latency);
 STORE_FUNCTION(store_stat_get_watch);
 STORE_FUNCTION(store_stat_get_disk);
+STORE_FUNCTION(store_stat_get_refused);
 STORE_FUNCTION(store_stat_reset);
 
 static void
@@ -241,6 +242,25 @@ store_stat_get_disk(PG_FUNCTION_ARGS)
 		row_put_bigint(&row, n_free);
 		row_put_bigint(&row, limit);
 		row_put_bool(&row, n_free < limit);
+		row_store(fcinfo, &row);
+	}
+	return (Datum) 0;
+}
+
+Datum
+store_stat_get_refused(PG_FUNCTION_ARGS)
+{
+	StatsSnapshot stats;
+
+	InitMaterializedSRF(fcinfo, 0);
+	stats_read(&stats);
+	for (int reason = 0; reason < N_STAT_REFUSALS; reason++)
+	{
+		Row			row = {0};
+
+		row_put_text(&row, stats_refusal_name((StatRefusal) reason));
+		row_put_bigint(&row, stats.refusals[reason]);
+		row_put_time(&row, stats.reset_at);
 		row_store(fcinfo, &row);
 	}
 	return (Datum) 0;
