@@ -11,6 +11,7 @@
 
 #include "access/xlog.h"
 #include "greeting.h"
+#include "miscadmin.h"
 #include "pending.h"
 #include "roster.h"
 #include "stats.h"

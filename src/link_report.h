@@ -20,9 +20,9 @@ extern void link_report_members(const struct raft *node, Transport *transport,
 
 /*
  * Why this node cannot do what it should: it was removed, its server may lose
- * what it has written, the leader does not take its messages, or nobody leads
- * and another member does not, or
- * it has an address that does not work.  NULL if nothing is wrong with them.
+ * what it has written, the leader does not take its messages, nobody leads and
+ * another member does not, or it has an address that does not work.  NULL if
+ * none of that is so.
  */
 extern const char *link_report_problem(Transport *transport, raft_id leader,
 									   uint64 self, bool removed);
