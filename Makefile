@@ -77,7 +77,9 @@ endif
 	test/upgrade/*.mk test/torture/*.mk)
 
 # TAP tests start servers of their own with what is installed in $(bindir).
-TAP_TESTS_FILES = $(sort $(wildcard test/tap/*.pl))
+# The longest one comes first, so that nobody waits for it alone at the end.
+TAP_TESTS_FILES = test/tap/090_torture.pl \
+	$(filter-out test/tap/090_torture.pl,$(sort $(wildcard test/tap/*.pl)))
 .PHONY: tap
 tap: build/raft/raft_replay build/older/store$(DLSUFFIX)
 	rm -rf '$(CURDIR)/tmp_check' && $(MKDIR_P) '$(CURDIR)/tmp_check'
@@ -114,7 +116,7 @@ help:
 	@echo 'make raft-sanitize   simulate it with sanitizers (SANITIZE_SEEDS=n)'
 	@echo 'make mutants         does each test fail without what it shows? (ONLY=name for one)'
 	@echo 'make watch-check     a hundred watchers on three nodes in trouble (MINUTES=n)'
-	@echo 'make torture         clients and faults of all kinds on three nodes (MINUTES=n)'
+	@echo 'make torture         clients and faults of all kinds on three nodes (MINUTES=n SEED=n)'
 	@echo 'make torture-selftest  does the judge reject what it should?'
 	@echo 'make check-style     layering, banned calls, lengths, orphans'
 	@echo 'make check-symbols   what the library exports'

@@ -84,6 +84,7 @@ missing_packages()
 		>/dev/null 2>&1 || ! apt-cache show libclang-rt-dev >/dev/null 2>&1 ||
 		say libclang-rt-dev
 	[ -e /usr/include/postgresql/libpq-fe.h ] || say libpq-dev
+	[ -z "${NEEDS_GNUPLOT:-}" ] || command -v gnuplot >/dev/null || say gnuplot-nox
 	if ! find_pg_config >/dev/null; then
 		version=$(apt-cache depends postgresql 2>/dev/null |
 			sed -n 's/.*Depends: postgresql-\([0-9][0-9]*\)$/\1/p' | head -n 1)

@@ -10,7 +10,7 @@
 #include "api.h"
 
 #include "access/xlog.h"
-#include "compat.h"
+#include "clock.h"
 #include "commands/dbcommands.h"
 #include "compat.h"
 #include "history.h"
@@ -176,7 +176,7 @@ read_index(void)
 	uint64		index;
 	uint64		until_ms = status_read_lease(&index);
 
-	if (until_ms != 0 && worker_now_ms() < until_ms)
+	if (until_ms != 0 && monotonic_ms() < until_ms)
 	{
 		stats_count_request(STAT_READ, 0, 0);
 		return index;

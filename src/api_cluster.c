@@ -22,6 +22,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
+#include "clock.h"
 #include "compat.h"
 #include "funcapi.h"
 #include "identity.h"
@@ -149,8 +150,7 @@ encode_members(const NodeStatus *node)
 static void
 admit(const char *name, const char *conninfo, uint8 understands)
 {
-	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													   store_request_timeout);
+	uint64		deadline = monotonic_ms() + store_request_timeout;
 	AdmitRequest request;
 	RequestId	id;
 	Answer		answer;
@@ -165,7 +165,7 @@ admit(const char *name, const char *conninfo, uint8 understands)
 		request_call(INBOX_ADMIT, &id, (char *) &request, sizeof(request), &answer);
 		if (answer.kind != ANSWER_LATER)
 			return;
-		if (GetCurrentTimestamp() >= deadline)
+		if (monotonic_ms() >= deadline)
 			request_raise(&answer);
 		cluster_pause();
 	}
@@ -249,12 +249,11 @@ store_raft_admit(PG_FUNCTION_ARGS)
 static void
 wait_until_running(NodeStatus *node)
 {
-	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													   store_request_timeout);
+	uint64		deadline = monotonic_ms() + store_request_timeout;
 
 	for (status_read(node); !node->running; status_read(node))
 	{
-		if (GetCurrentTimestamp() >= deadline)
+		if (monotonic_ms() >= deadline)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("the store is not running on this server"),
@@ -331,8 +330,7 @@ try_admission(const char *address, const char *const *params, ErrorData **error)
 static void
 ask_to_be_admitted(const char *conninfo, const char *identity, Admission *admission)
 {
-	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													   store_request_timeout);
+	uint64		deadline = monotonic_ms() + store_request_timeout;
 	const char *address = conninfo;
 	const char *params[4];
 
@@ -350,7 +348,7 @@ ask_to_be_admitted(const char *conninfo, const char *identity, Admission *admiss
 			read_admission(rows, address, admission);
 			return;
 		}
-		if (GetCurrentTimestamp() >= deadline)
+		if (monotonic_ms() >= deadline)
 		{
 			if (error != NULL)
 				ReThrowError(error);
@@ -414,8 +412,7 @@ adopt(const Admission *admission)
 static void
 ask_to_be_forgotten(const Admission *admission)
 {
-	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													   store_request_timeout);
+	uint64		deadline = monotonic_ms() + store_request_timeout;
 	const char *params[1] = {psprintf(UINT64_FORMAT, admission->node_id)};
 
 	for (;;)
@@ -426,7 +423,7 @@ ask_to_be_forgotten(const Admission *admission)
 
 		if (strcmp(PEER_VALUE(rows, 0, 0), "t") == 0)
 			return;
-		if (GetCurrentTimestamp() >= deadline)
+		if (monotonic_ms() >= deadline)
 			ereport(ERROR,
 					(errcode(ERRCODE_STORE_UNAVAILABLE),
 					 errmsg_internal("%s", PEER_VALUE(rows, 0, 1))));

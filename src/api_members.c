@@ -22,6 +22,7 @@
 #include "api_cluster.h"
 
 #include "access/htup_details.h"
+#include "clock.h"
 #include "compat.h"
 #include "funcapi.h"
 #include "inbox.h"
@@ -154,8 +155,7 @@ look_at(const char *name, Reply *reply)
 static void
 steer(const char *verb, const char *name, Reply *reply)
 {
-	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													   2 * store_election_timeout);
+	uint64		deadline = monotonic_ms() + 2 * store_election_timeout;
 	InboxKind	kind = strcmp(verb, VERB_TRANSFER) == 0 ? INBOX_TRANSFER : INBOX_REMOVE;
 	MemberRequest request;
 	RequestId	id;
@@ -167,7 +167,7 @@ steer(const char *verb, const char *name, Reply *reply)
 		return;
 	}
 	memset(&request, 0, sizeof(request));
-	request.since_ms = worker_now_ms();
+	request.since_ms = monotonic_ms();
 	if (strcmp(verb, VERB_WITHDRAW) == 0)
 		request.learner = strtou64(name, NULL, 10);
 	else
@@ -183,7 +183,7 @@ steer(const char *verb, const char *name, Reply *reply)
 		}
 		if (answer.sqlstate != ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE)
 			break;
-		if (GetCurrentTimestamp() >= deadline)
+		if (monotonic_ms() >= deadline)
 			request_raise(&answer);
 		cluster_pause();
 	}
@@ -277,13 +277,10 @@ cluster_find(NodeStatus *node, uint64 id, const char *name)
 	return NULL;
 }
 
-static TimestampTz
-patience_from(TimestampTz start)
+static uint64
+patience_from(uint64 start)
 {
-	int64		patience_ms = Max((int64) store_request_timeout,
-								  10 * (int64) store_election_timeout);
-
-	return start + patience_ms * 1000;
+	return start + Max((uint64) store_request_timeout, 10 * (uint64) store_election_timeout);
 }
 
 static void
@@ -370,7 +367,7 @@ ask(const char *verb, const char *name, Reply *reply)
 static void
 insist(const char *verb, const char *name)
 {
-	TimestampTz deadline = patience_from(GetCurrentTimestamp());
+	uint64		deadline = patience_from(monotonic_ms());
 	char	   *told = pstrdup("");
 	Reply		reply;
 
@@ -379,7 +376,7 @@ insist(const char *verb, const char *name)
 		ask(verb, name, &reply);
 		if (reply.done)
 			return;
-		if (GetCurrentTimestamp() >= deadline)
+		if (monotonic_ms() >= deadline)
 			raise_reply(&reply);
 		if (strcmp(told, reply.message) != 0)
 			ereport(NOTICE, (errmsg("waiting: %s", reply.message)));
@@ -392,9 +389,9 @@ insist(const char *verb, const char *name)
 typedef struct Vigil
 {
 	const char *name;
-	TimestampTz last_progress;
-	TimestampTz next_ask;
-	TimestampTz next_tell;
+	uint64		last_progress;	/* monotonic_ms(), as are the next two */
+	uint64		next_ask;
+	uint64		next_tell;
 	int64		mark;			/* grows with progress */
 	int64		told;			/* entries, when it last told */
 } Vigil;
@@ -404,7 +401,7 @@ begin_vigil(Vigil *vigil, const char *name)
 {
 	memset(vigil, 0, sizeof(*vigil));
 	vigil->name = name;
-	vigil->last_progress = GetCurrentTimestamp();
+	vigil->last_progress = monotonic_ms();
 	vigil->told = -1;
 }
 
@@ -415,12 +412,12 @@ begin_vigil(Vigil *vigil, const char *name)
 static bool
 keep_vigil(Vigil *vigil, int64 extra)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	uint64		now = monotonic_ms();
 	Reply		reply;
 
 	if (now < vigil->next_ask)
 		return false;
-	vigil->next_ask = TimestampTzPlusMilliseconds(now, ASK_MS);
+	vigil->next_ask = now + ASK_MS;
 
 	ask(VERB_LOOK, vigil->name, &reply);
 	if (reply.done)
@@ -428,12 +425,12 @@ keep_vigil(Vigil *vigil, int64 extra)
 	if (reply.held + extra > vigil->mark || reply.copying)
 	{
 		vigil->mark = Max(vigil->mark, reply.held + extra);
-		vigil->last_progress = GetCurrentTimestamp();
+		vigil->last_progress = monotonic_ms();
 	}
 	if (now >= vigil->next_tell && reply.total > 0 && reply.held != vigil->told)
 	{
 		vigil->told = reply.held;
-		vigil->next_tell = TimestampTzPlusMilliseconds(now, TELL_MS);
+		vigil->next_tell = now + TELL_MS;
 		ereport(NOTICE,
 				(errmsg("waiting for \"%s\" to catch up: " INT64_FORMAT " of " INT64_FORMAT " entries%s",
 						vigil->name, reply.held, reply.total,
@@ -472,7 +469,7 @@ cluster_await_own_vote(const pg_uuid_t *cluster_id, uint64 node_id)
 		if (vigil.name != NULL && !granted)
 			granted = keep_vigil(&vigil,
 								 (int64) pg_atomic_read_u64(&progress->last_index));
-		else if (GetCurrentTimestamp() >= patience_from(vigil.last_progress))
+		else if (monotonic_ms() >= patience_from(vigil.last_progress))
 			ereport(ERROR,
 					(errcode(ERRCODE_STORE_UNAVAILABLE),
 					 errmsg("this node was admitted, and does not hear from the cluster"),
@@ -498,11 +495,11 @@ name_argument(FunctionCallInfo fcinfo)
 static void
 await_own_removal(void)
 {
-	TimestampTz deadline = patience_from(GetCurrentTimestamp());
+	uint64		deadline = patience_from(monotonic_ms());
 
 	while (!status_is_removed())
 	{
-		if (GetCurrentTimestamp() >= deadline)
+		if (monotonic_ms() >= deadline)
 		{
 			ereport(NOTICE,
 					(errmsg("this node was removed, and has not heard of it from the members yet")));
@@ -580,7 +577,7 @@ Datum
 store_transfer_leadership(PG_FUNCTION_ARGS)
 {
 	NodeStatus *node = palloc0(sizeof(NodeStatus));
-	TimestampTz deadline = patience_from(GetCurrentTimestamp());
+	uint64		deadline = patience_from(monotonic_ms());
 	char	   *name = "";
 	uint64		first = 0;
 	bool		told = false;
@@ -604,7 +601,7 @@ store_transfer_leadership(PG_FUNCTION_ARGS)
 				PG_RETURN_TEXT_P(cstring_to_text(leader->member.name));
 		}
 		ask(VERB_TRANSFER, name, &reply);
-		if (!reply.done && GetCurrentTimestamp() >= deadline)
+		if (!reply.done && monotonic_ms() >= deadline)
 			raise_reply(&reply);
 		if (!reply.done && !told)
 			ereport(NOTICE, (errmsg("waiting: %s", reply.message)));

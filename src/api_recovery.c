@@ -12,6 +12,7 @@
  */
 #include "api.h"
 
+#include "clock.h"
 #include "compat.h"
 #include "inbox.h"
 #include "miscadmin.h"
@@ -51,15 +52,14 @@ static void
 wait_until_attached(void)
 {
 	NodeStatus *node = palloc0(sizeof(NodeStatus));
-	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													   store_request_timeout);
+	uint64		deadline = monotonic_ms() + store_request_timeout;
 
 	for (;;)
 	{
 		status_read(node);
 		if (node->running && !node->detached)
 			return;
-		if (GetCurrentTimestamp() >= deadline)
+		if (monotonic_ms() >= deadline)
 			break;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 LOOK_MS, PG_WAIT_EXTENSION);

@@ -29,6 +29,7 @@
 #include "access/xlog.h"
 #include "api_statement.h"
 #include "catalog/pg_type.h"
+#include "clock.h"
 #include "compat.h"
 #include "executor/spi.h"
 #include "funcapi.h"
@@ -430,7 +431,7 @@ wait_for_since(const WatchRequest *request, ReturnSetInfo *result)
  */
 static uint64
 watch(const WatchRequest *request, WatchReceiver *receiver, uint64 epoch,
-	  TimestampTz deadline)
+	  uint64 deadline)
 {
 	uint64		complete = request->since;
 
@@ -466,8 +467,7 @@ watch(const WatchRequest *request, WatchReceiver *receiver, uint64 epoch,
 static uint64
 watch_and_wait(const WatchRequest *request, WatchReceiver *receiver, uint64 epoch)
 {
-	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													   request->timeout_ms);
+	uint64		deadline = monotonic_ms() + request->timeout_ms;
 	WatchSet	wanted = watch_set_of(request->kind, request->namespace);
 	volatile uint64 complete = 0;
 

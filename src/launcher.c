@@ -21,6 +21,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_database.h"
+#include "clock.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -143,7 +144,7 @@ is_needed(WorkerEntry *entry, uint64 now)
 static long
 tend_workers(void)
 {
-	uint64		now = worker_now_ms();
+	uint64		now = monotonic_ms();
 	long		sleep_ms = -1;
 
 	for (int i = 0; i < lengthof(workers); i++)

@@ -10,6 +10,7 @@
 #include "link_report.h"
 
 #include "access/xlog.h"
+#include "clock.h"
 #include "greeting.h"
 #include "miscadmin.h"
 #include "pending.h"
@@ -75,7 +76,7 @@ link_report_members(const struct raft *node, Transport *transport, uint64 self,
 			member->copying = peer.snapshotting;
 			if (peer.last_contact_ms != 0)
 				member->last_contact = now - (TimestampTz)
-					(worker_now_ms() - peer.last_contact_ms) * 1000;
+					(monotonic_ms() - peer.last_contact_ms) * 1000;
 		}
 	}
 }

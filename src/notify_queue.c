@@ -24,6 +24,7 @@
 #include "notify_queue.h"
 
 #include "catalog/pg_type.h"
+#include "clock.h"
 #include "commands/async.h"
 #include "executor/spi.h"
 #include "listeners.h"
@@ -106,7 +107,7 @@ notify_queue_delay(void)
 
 	if (next_look_ms == 0 && unseen_bytes < BYTES_PER_LOOK)
 		return 0;
-	now_ms = worker_now_ms();
+	now_ms = monotonic_ms();
 	if (now_ms < next_look_ms)
 		return (long) (next_look_ms - now_ms);
 

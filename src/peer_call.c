@@ -21,6 +21,7 @@
  */
 #include "peer_call.h"
 
+#include "clock.h"
 #include "conninfo.h"
 #include "libpq-fe.h"
 #include "miscadmin.h"
@@ -36,7 +37,7 @@ struct PeerSession
 	PGconn	   *conn;			/* counted as an external descriptor */
 	PGresult   *result;			/* the latest */
 	char	   *row;			/* of a COPY, the latest; libpq's */
-	TimestampTz start;			/* of the call, or of this wait */
+	uint64		start;			/* monotonic_ms() of the call, or of this wait */
 	int			timeout_ms;
 };
 
@@ -62,8 +63,7 @@ session_release(PeerSession *session)
 static bool
 session_wait(PeerSession *session, int socket_events, bool *ready)
 {
-	long		left = session->timeout_ms -
-		TimestampDifferenceMilliseconds(session->start, GetCurrentTimestamp());
+	long		left = deadline_left_ms(session->start + session->timeout_ms);
 	int			events;
 
 	*ready = false;
@@ -286,7 +286,7 @@ PeerRows *
 peer_call(const char *conninfo, int timeout_ms, const char *query,
 		  int n_params, const char *const *params)
 {
-	PeerSession session = {.start = GetCurrentTimestamp(), .timeout_ms = timeout_ms};
+	PeerSession session = {.start = monotonic_ms(), .timeout_ms = timeout_ms};
 	PeerRows   *volatile rows = NULL;
 
 	PG_TRY();
@@ -361,7 +361,7 @@ peer_try(const char *conninfo, int timeout_ms, const char *query,
 char *
 peer_problem(const char *conninfo, int timeout_ms)
 {
-	PeerSession session = {.start = GetCurrentTimestamp(), .timeout_ms = timeout_ms};
+	PeerSession session = {.start = monotonic_ms(), .timeout_ms = timeout_ms};
 	char	   *volatile problem = NULL;
 
 	PG_TRY();
@@ -385,7 +385,7 @@ peer_open(const char *conninfo, int timeout_ms, const char *purpose,
 	PeerSession *session = palloc0(sizeof(PeerSession));
 	char	   *problem;
 
-	session->start = GetCurrentTimestamp();
+	session->start = monotonic_ms();
 	session->timeout_ms = timeout_ms;
 	problem = session_connect(session, conninfo, purpose, settings);
 	if (problem != NULL)
@@ -397,7 +397,7 @@ PeerRows *
 peer_query(PeerSession *session, const char *query,
 		   int n_params, const char *const *params)
 {
-	session->start = GetCurrentTimestamp();
+	session->start = monotonic_ms();
 	session_query(session, query, n_params, params);
 	return copy_rows(session->result);
 }
@@ -412,7 +412,7 @@ peer_close(PeerSession *session)
 void
 peer_copy_begin(PeerSession *session, const char *query)
 {
-	session->start = GetCurrentTimestamp();
+	session->start = monotonic_ms();
 	if (!PQsendQueryParams(session->conn, query, 0, NULL, NULL, NULL, NULL, 0))
 		report_lost_connection(session);
 	session_wait_for_result(session);
@@ -437,7 +437,7 @@ peer_copy_read(PeerSession *session, const char **data, uint64 *n_rows)
 	{
 		bool		ready;
 
-		session->start = GetCurrentTimestamp();
+		session->start = monotonic_ms();
 		do
 		{
 			if (!session_wait(session, WL_SOCKET_READABLE, &ready))
@@ -456,7 +456,7 @@ peer_copy_read(PeerSession *session, const char **data, uint64 *n_rows)
 		return length;
 	}
 
-	session->start = GetCurrentTimestamp();
+	session->start = monotonic_ms();
 	session_take_results(session);
 	*n_rows = strtou64(PQcmdTuples(session->result), NULL, 10);
 	return -1;

@@ -18,6 +18,7 @@
 #include "worker.h"
 
 #include "blocker.h"
+#include "clock.h"
 #include "common/pg_prng.h"
 #include "disk_space.h"
 #include "greeting.h"
@@ -100,7 +101,7 @@ static struct raft_event *
 new_event(enum raft_event_type type)
 {
 	worker.event.type = type;
-	worker.event.now_ms = worker_now_ms();
+	worker.event.now_ms = monotonic_ms();
 	worker.event.random = pg_prng_uint64(&pg_global_prng_state);
 	return &worker.event;
 }
@@ -704,7 +705,7 @@ lend_log(void)
 static void
 sleep_until_due(void)
 {
-	uint64		now = worker_now_ms();
+	uint64		now = monotonic_ms();
 	uint64		due = raft_deadline(&worker.node);
 	uint64		other;
 
@@ -761,7 +762,7 @@ one_turn(void)
 	inbox_doze(false);
 	worker.refused = false;
 	worker_check();
-	worker.now_ms = worker_now_ms();
+	worker.now_ms = monotonic_ms();
 	follow_settings();
 
 	notice_links();
@@ -814,7 +815,7 @@ restore(const RaftLogContents *contents, uint64 applied_index)
 	restored.previous_config.index = contents->previous_membership_index;
 	membership_config(&contents->previous_membership, &restored.previous_config.config);
 
-	if (raft_init(&worker.node, &restored, &worker.options, worker_now_ms(),
+	if (raft_init(&worker.node, &restored, &worker.options, monotonic_ms(),
 				  pg_prng_uint64(&pg_global_prng_state), &violation) != RAFT_OK)
 		ereport(FATAL,
 				(errcode(ERRCODE_DATA_CORRUPTED),

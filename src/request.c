@@ -19,6 +19,7 @@
  */
 #include "request.h"
 
+#include "clock.h"
 #include "compat.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -250,19 +251,13 @@ check_interrupts(InboxKind kind)
 	CHECK_FOR_INTERRUPTS();
 }
 
-static long
-remaining_ms(TimestampTz deadline)
-{
-	return TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
-}
-
 static void
 submit(InboxKind kind, const RequestId *id, const char *data, Size length,
-	   TimestampTz deadline)
+	   uint64 deadline)
 {
 	while (!inbox_put(kind, id->slot, id->sequence, data, length))
 	{
-		long		left = remaining_ms(deadline);
+		long		left = deadline_left_ms(deadline);
 
 		if (left <= 0)
 		{
@@ -323,7 +318,7 @@ is_asked_again(RequestSlot *slot)
 
 static void
 wait_for_answer(InboxKind kind, const RequestId *id, const char *data, Size length,
-				TimestampTz deadline, Answer *answer)
+				uint64 deadline, Answer *answer)
 {
 	RequestSlot *slot = my_slot();
 
@@ -341,7 +336,7 @@ wait_for_answer(InboxKind kind, const RequestId *id, const char *data, Size leng
 			continue;
 		}
 
-		left = remaining_ms(deadline);
+		left = deadline_left_ms(deadline);
 		if (left <= 0)
 			give_up(kind, psprintf("no answer within %d ms (store.request_timeout)",
 								   store_request_timeout));
@@ -409,10 +404,10 @@ request_call(InboxKind kind, const RequestId *id,
 {
 	StatRequest stat = stat_of(kind, data, length);
 	instr_time	start;
-	TimestampTz deadline;
+	uint64		deadline;
 
 	INSTR_TIME_SET_CURRENT(start);
-	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), store_request_timeout);
+	deadline = monotonic_ms() + store_request_timeout;
 	SpinLockAcquire(&my_slot()->mutex);
 	my_slot()->repeatable = (kind == INBOX_WRITE || kind == INBOX_READ);
 	SpinLockRelease(&my_slot()->mutex);
@@ -443,7 +438,7 @@ request_call(InboxKind kind, const RequestId *id,
 static bool
 sleep_until_applied(uint64 index, long timeout_ms)
 {
-	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+	uint64		deadline = monotonic_ms() + timeout_ms;
 
 	for (;;)
 	{
@@ -456,7 +451,7 @@ sleep_until_applied(uint64 index, long timeout_ms)
 		CHECK_FOR_INTERRUPTS();
 		if (timeout_ms >= 0)
 		{
-			left = remaining_ms(deadline);
+			left = deadline_left_ms(deadline);
 			if (left <= 0)
 				return false;
 			events |= WL_TIMEOUT;

@@ -57,7 +57,7 @@ typedef struct AdmitRequest
 /* INBOX_REMOVE, INBOX_TRANSFER: which member; TRANSFER: empty for any. */
 typedef struct MemberRequest
 {
-	uint64		since_ms;		/* when it was first asked, by worker_now_ms() */
+	uint64		since_ms;		/* when it was first asked, by monotonic_ms() */
 	uint64		learner;		/* REMOVE: not 0: not by name, but this one, if
 								 * it is a learner still */
 	char		name[STORE_NAME_SIZE];

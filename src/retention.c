@@ -11,6 +11,7 @@
  */
 #include "retention.h"
 
+#include "clock.h"
 #include "command.h"
 #include "history.h"
 #include "machine.h"
@@ -72,7 +73,7 @@ retention_nap(void)
 void
 retention_tend(bool active)
 {
-	uint64		now_ms = worker_now_ms();
+	uint64		now_ms = monotonic_ms();
 	uint64		floor = machine_floor();
 
 	changed = changed || active;

@@ -29,6 +29,7 @@
  */
 #include "worker.h"
 
+#include "clock.h"
 #include "fmgr.h"
 #include "lifecycle.h"
 #include "log_tables.h"
@@ -335,7 +336,7 @@ report_failure(const char *peer)
 			 peer, error->message, error->detail ? ": " : "",
 			 error->detail ? error->detail : "");
 	status_set_problem(WORKER_SNAPSHOT, problem);
-	snapshot_failed(worker_now_ms());
+	snapshot_failed(monotonic_ms());
 }
 
 static void
@@ -381,7 +382,7 @@ store_snapshot_main(Datum arg)
 	node = palloc0(sizeof(NodeStatus));
 	status_read(node);
 	if (!node->running ||
-		!snapshot_is_wanted(&request, worker_now_ms(),
+		!snapshot_is_wanted(&request, monotonic_ms(),
 							SNAPSHOT_REQUEST_BEATS * store_heartbeat_interval, &delay_ms))
 		proc_exit(0);
 

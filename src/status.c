@@ -9,6 +9,7 @@
  */
 #include "status.h"
 
+#include "clock.h"
 #include "compat.h"
 #include "miscadmin.h"
 #include "storage/condition_variable.h"
@@ -295,17 +296,17 @@ status_set_version(uint8 version)
 uint8
 status_await_version(long timeout_ms)
 {
-	TimestampTz deadline;
+	uint64		deadline;
 
 	if (status_version() != 0)
 		return status_version();
-	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+	deadline = monotonic_ms() + timeout_ms;
 	ConditionVariablePrepareToSleep(&shared->version_known);
 	while (status_version() == 0 && timeout_ms > 0)
 	{
 		(void) ConditionVariableTimedSleep(&shared->version_known, timeout_ms,
 										   PG_WAIT_EXTENSION);
-		timeout_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+		timeout_ms = deadline_left_ms(deadline);
 	}
 	ConditionVariableCancelSleep();
 	return status_version();

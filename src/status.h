@@ -89,7 +89,7 @@ typedef struct SharedProgress
 	pg_atomic_uint64 commit_index;
 
 	/*
-	 * The leader's lease, by worker_now_ms(), and the commit index that covers
+	 * The leader's lease, by monotonic_ms(), and the commit index that covers
 	 * every write acknowledged before it ends; raft worker.  See
 	 * status_read_lease().
 	 */

@@ -17,6 +17,7 @@
  */
 #include "watchers.h"
 
+#include "clock.h"
 #include "compat.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -121,7 +122,7 @@ watchers_mark(void)
 }
 
 bool
-watchers_sleep(uint64 *index, TimestampTz deadline)
+watchers_sleep(uint64 *index, uint64 deadline)
 {
 	WatcherSlot *slot = my_slot();
 
@@ -140,7 +141,7 @@ watchers_sleep(uint64 *index, TimestampTz deadline)
 		if (pg_atomic_read_u64(&progress->epoch) != my_epoch)
 			return true;
 		CHECK_FOR_INTERRUPTS();
-		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+		left = deadline_left_ms(deadline);
 		if (left <= 0)
 			return false;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,

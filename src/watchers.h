@@ -41,7 +41,7 @@ extern uint64 watchers_mark(void);
  * life, and return true; false if the deadline comes first.  *index is what
  * the watcher knows all about; it moves on to the last one before the change.
  */
-extern bool watchers_sleep(uint64 *index, TimestampTz deadline);
+extern bool watchers_sleep(uint64 *index, uint64 deadline);
 
 /*
  * For the apply worker: the batch after "before", up to index, has changed

@@ -18,8 +18,6 @@
  */
 #include "worker.h"
 
-#include <time.h>
-
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -155,18 +153,4 @@ bool
 worker_is_me(void)
 {
 	return is_worker;
-}
-
-uint64
-worker_now_ms(void)
-{
-	struct timespec now;
-
-	/* A sleeping machine must not lengthen a lease: where the clock can tell. */
-#ifdef CLOCK_BOOTTIME
-	clock_gettime(CLOCK_BOOTTIME, &now);
-#else
-	clock_gettime(CLOCK_MONOTONIC, &now);
-#endif
-	return (uint64) now.tv_sec * 1000 + (uint64) now.tv_nsec / 1000000;
 }

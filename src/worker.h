@@ -47,7 +47,4 @@ extern void worker_sleep(long timeout_ms);
 /* Is the calling process one of the store's workers? */
 extern bool worker_is_me(void);
 
-/* Monotonic milliseconds, the same for all processes of this machine. */
-extern uint64 worker_now_ms(void);
-
 #endif							/* STORE_WORKER_H */

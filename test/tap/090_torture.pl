@@ -1,10 +1,11 @@
 # Everything at once: clients in every way on all nodes; below them processes
 # that are killed and stopped, a network that cuts, delays, loses and reorders,
 # disks that are slow, full or broken, clocks that jump, members that go and
-# come.  Afterwards a judge holds what each client was told against the history.
+# come.  Afterwards a judge holds what each client was told against the history,
+# and pg_amcheck looks at every table and index of every node.
 # The work is done by test/torture; this starts its servers, and reads its report.
 #
-# TORTURE_SECONDS (30), TORTURE_SEED, TORTURE_RATE (150 operations a second),
+# TORTURE_SECONDS (120), TORTURE_SEED, TORTURE_RATE (150 operations a second),
 # TORTURE_FAULTS (all): see "make torture".
 
 use strict;
@@ -17,7 +18,7 @@ use PostgreSQL::Test::Utils;
 use StoreCluster;
 use Test::More;
 
-my $seconds = $ENV{TORTURE_SECONDS} || 30;
+my $seconds = $ENV{TORTURE_SECONDS} || 120;
 my $seed = $ENV{TORTURE_SEED} || int(rand(1_000_000_000));
 my $rate = $ENV{TORTURE_RATE} || 150;
 my @faults = $ENV{TORTURE_FAULTS} ? ('-f', $ENV{TORTURE_FAULTS}) : ();
@@ -86,6 +87,19 @@ for my $what ([ qr/^judged: (\d+) operations/m, 'operations' ],
 {
 	my ($count) = $output =~ $what->[0];
 	ok($count, "there were $what->[1]: " . ($count // 0));
+}
+for my $node ($cluster->nodes)
+{
+	my ($out, $err) = ('', '');
+	my $fine = IPC::Run::run(
+		[
+			'pg_amcheck', '--install-missing', '--heapallindexed', '--rootdescend',
+			'-U', 'postgres', '-h', $node->host, '-p', $node->port, 'postgres'
+		],
+		'<', \undef, '>', \$out, '2>', \$err);
+
+	ok($fine && "$out$err" eq '', 'pg_amcheck finds nothing on ' . $node->name)
+	  or diag("$out$err");
 }
 $_->stop('immediate') for $cluster->nodes;
 $proxy->kill_kill;

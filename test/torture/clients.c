@@ -27,6 +27,7 @@ typedef struct Self
 	int			session;
 	bool		reads_locally;
 	int64_t		versions[N_KEYS];	/* as last heard of; 0: not there */
+	int64_t		heard;			/* the highest index heard of */
 } Self;
 
 /* ------------------------------------------------------------------------
@@ -240,6 +241,8 @@ take_write(Self *self, Operation *operation, const Answer *answer)
 	const char *done = PQgetvalue(answer->result, 0, 0);
 
 	operation->index = strtoll(PQgetvalue(answer->result, 0, 1), NULL, 10);
+	if (operation->index > self->heard)
+		self->heard = operation->index;
 	if (strcmp(done, "Else") == 0)
 		operation->outcome = OUTCOME_ELSE;
 	else if (strcmp(done, "NoOp") == 0 || strcmp(done, "Unchanged") == 0)
@@ -253,15 +256,26 @@ take_write(Self *self, Operation *operation, const Answer *answer)
 	}
 }
 
-/* Rows of name, value, version; absent ones have no row, or a null. */
+/*
+ * Rows of name, value, version; absent ones have no row, or a null.  In those of
+ * a page follow its index and a digest of all its bytes.
+ */
 static void
 take_items(Self *self, Operation *operation, const PGresult *result)
 {
+	bool		is_news = operation->verb != VERB_PAST;
 	int			room = 0;
 
-	for (int key = 0; key < N_KEYS; key++)
+	for (int key = 0; key < N_KEYS && is_news; key++)
 		if (operation->scope < 0 || operation->scope == key)
 			self->versions[key] = 0;
+	if (PQnfields(result) == 5)
+	{
+		operation->index = strtoll(PQgetvalue(result, 0, 3), NULL, 10);
+		snprintf(operation->digest, sizeof(operation->digest), "%s", PQgetvalue(result, 0, 4));
+		if (operation->index > self->heard)
+			self->heard = operation->index;
+	}
 	for (int row = 0; row < PQntuples(result); row++)
 	{
 		Item		item;
@@ -276,7 +290,8 @@ take_items(Self *self, Operation *operation, const PGresult *result)
 			continue;
 		}
 		item.version = strtoll(PQgetvalue(result, row, 2), NULL, 10);
-		self->versions[item.key] = item.version;
+		if (is_news)
+			self->versions[item.key] = item.version;
 		operation->items = grow(operation->items, operation->n_items, &room, sizeof(Item));
 		operation->items[operation->n_items++] = item;
 	}
@@ -320,31 +335,55 @@ write_something(Self *self, Operation *operation)
 
 #define OBJECT_COLUMNS " o #>> '{metadata,name}', o #>> '{data,v}'," \
 	" o #>> '{metadata,resourceVersion}' "
-#define PLAIN_QUERY "SELECT name, object #>> '{data,v}', resource_version" \
-	" FROM store.resources WHERE kind = 'ConfigMap' AND namespace = 'torture'"
+#define PAGE_QUERY(arguments) "SELECT" OBJECT_COLUMNS \
+	", page #>> '{metadata,resourceVersion}', md5(page #>> '{items}')" \
+	" FROM store.list_page('ConfigMap', 'torture'" arguments ") page" \
+	" LEFT JOIN LATERAL jsonb_array_elements(page -> 'items') o ON true"
+
+static const char *const read_queries[N_VERBS] = {
+	[VERB_GET] = "SELECT" OBJECT_COLUMNS "FROM store.get('ConfigMap', $1, 'torture') o",
+	[VERB_LIST] = "SELECT" OBJECT_COLUMNS "FROM store.list('ConfigMap', 'torture') o",
+	[VERB_PLAIN] = "SELECT name, object #>> '{data,v}', resource_version"
+	" FROM store.resources WHERE kind = 'ConfigMap' AND namespace = 'torture'",
+	[VERB_PAGE] = PAGE_QUERY(""),
+	[VERB_PAST] = PAGE_QUERY(", resource_version => $1::bigint,"
+							 " resource_version_match => 'Exact'"),
+};
+
+/*
+ * How to read, in "verb", is not quite what is noted: whatever a session that
+ * reads locally reads is local, or a local page.
+ */
+static Verb
+draw_read(Self *self, Operation *operation)
+{
+	int			draw = random_int(&self->random, 1, 48);
+	int			key = random_int(&self->random, 0, N_KEYS - 1);
+	Verb		verb = draw <= 14 ? VERB_GET : draw <= 22 ? VERB_LIST : draw <= 34 ? VERB_PLAIN :
+		draw <= 44 || self->heard == 0 ? VERB_PAGE : VERB_PAST;
+
+	operation->scope = verb == VERB_GET ? key : -1;
+	operation->verb = verb;
+	if (self->reads_locally && verb != VERB_PAST)
+		operation->verb = verb == VERB_PAGE ? VERB_LPAGE : VERB_LOCAL;
+	return verb;
+}
 
 static Answer
 read_something(Self *self, Operation *operation)
 {
-	static __thread char name[8];
-	const char *params[] = {name};
-	int			draw = random_int(&self->random, 1, 36);
-	const char *sql = "SELECT" OBJECT_COLUMNS "FROM store.list('ConfigMap', 'torture') o";
-	bool		one = draw <= 14;
+	static __thread char parameter[24];
+	const char *params[] = {parameter};
+	Verb		verb = draw_read(self, operation);
+	const char *sql = read_queries[verb];
+	int			back = random_int(&self->random, 0, 60);
 	Answer		answer = {.ending = ENDED_WELL};
 
-	operation->scope = one ? random_int(&self->random, 0, N_KEYS - 1) : -1;
-	operation->verb = one ? VERB_GET : VERB_LIST;
-	if (one)
-		sql = "SELECT" OBJECT_COLUMNS "FROM store.get('ConfigMap', $1, 'torture') o";
-	else if (draw > 24 || (self->reads_locally && draw > 20))
-	{
-		operation->verb = self->reads_locally ? VERB_LOCAL : VERB_PLAIN;
-		sql = PLAIN_QUERY;
-	}
-	if (self->reads_locally)
-		operation->verb = VERB_LOCAL;
-	sprintf(name, "k%d", operation->scope);
+	if (verb == VERB_PAST)
+		sprintf(parameter, "%" PRId64,
+				self->heard - back > torture.start ? self->heard - back : torture.start);
+	else
+		sprintf(parameter, "k%d", operation->scope);
 	operation->begin_us = now_us();
 	if (operation->verb == VERB_PLAIN)
 	{
@@ -355,7 +394,8 @@ read_something(Self *self, Operation *operation)
 		answer.result = NULL;
 	}
 	if (answer.ending == ENDED_WELL)
-		answer = client_query(&self->client, ANSWER_LIMIT_MS, sql, one ? 1 : 0, params);
+		answer = client_query(&self->client, ANSWER_LIMIT_MS, sql,
+							  strstr(sql, "$1") != NULL ? 1 : 0, params);
 	operation->end_us = now_us();
 	if (answer.ending == ENDED_WELL)
 		take_items(self, operation, answer.result);
@@ -428,14 +468,16 @@ client_main(void *number)
 {
 	Self		self = {.number = (int) (intptr_t) number};
 	int64_t		due = now_ms();
+	uint64_t	sequence = (1000 + (uint64_t) self.number) << 32;
 
 	self.client.node = self.number % check.n_nodes;
 	snprintf(self.client.name, sizeof(self.client.name), "client %d", self.number);
-	random_seed(&self.random, check.seed, 1000 + (uint64_t) self.number);
 	for (;;)
 	{
 		int			node = self.client.node;
 
+		/* what is drawn next does not depend on how the last one went */
+		random_seed(&self.random, check.seed, ++sequence);
 		if (node_enter(node))
 		{
 			operate(&self);

@@ -13,7 +13,8 @@
 #include <string.h>
 
 const char *const verb_names[N_VERBS] = {
-	"put", "create", "delete", "txn", "get", "list", "plain", "local"
+	"put", "create", "delete", "txn", "get", "list", "plain", "local",
+	"page", "lpage", "past"
 };
 const char *const outcome_names[N_OUTCOMES] = {"ok", "noop", "else", "refused", "unknown"};
 
@@ -185,6 +186,11 @@ read_operation(History *history, bool is_write)
 			if (operation.n_parts == MAX_PARTS)
 				malformed(word);
 			operation.parts[operation.n_parts++] = parse_part(history, word);
+			continue;
+		}
+		if (word[0] == '=')
+		{
+			snprintf(operation.digest, sizeof(operation.digest), "%s", word + 1);
 			continue;
 		}
 		operation.items = grow(operation.items, operation.n_items, &room, sizeof(Item));

@@ -19,7 +19,9 @@
  *			+k3=4-17 (put the 17th value of client 4), -k3 (delete)
  *	R CLIENT SESSION NODE BEGIN END VERB OUTCOME SQLSTATE INDEX SCOPE ITEM...
  *		a read.  VERB: get, list, plain (SQL after a barrier, which gave INDEX),
- *		local.  SCOPE: a key, or * for all.  ITEM: k3=4-17@120
+ *		local, page (which says that it is of INDEX), lpage (the same of a session
+ *		that reads locally), past (of INDEX, which was asked for).
+ *		SCOPE: a key, or * for all.  ITEM: k3=4-17@120, or =DIGEST of all bytes
  *	V WATCHER NODE SINCE BOOKMARK EVENT...
  *		an answer to a watcher.  EVENT: A120.0:k3=4-17; M for changed, D for
  *		deleted, with the last value; 0 is the ordinal
@@ -27,7 +29,8 @@
  *		at the end: where the history begins, and a digest of all bytes
  *	S NODE ITEM...			at the end: what is there
  *	E NODE EVENT...			at the end: the history above the floor
- *	N ...					of the nemesis; not for the judge
+ *	N NEMESIS TURN NODE FAULT BEGIN END made|not
+ *		of a nemesis; not for the judge
  *
  *-------------------------------------------------------------------------
  */
@@ -38,6 +41,7 @@
 
 #define MAX_KEYS		32
 #define MAX_PARTS		8
+#define DIGEST_SIZE		33
 
 /* A value is written by one operation only. */
 typedef struct Value
@@ -49,7 +53,7 @@ typedef struct Value
 typedef enum Verb
 {
 	VERB_PUT, VERB_CREATE, VERB_DELETE, VERB_TXN,
-	VERB_GET, VERB_LIST, VERB_PLAIN, VERB_LOCAL,
+	VERB_GET, VERB_LIST, VERB_PLAIN, VERB_LOCAL, VERB_PAGE, VERB_LPAGE, VERB_PAST,
 	N_VERBS
 } Verb;
 
@@ -99,6 +103,7 @@ typedef struct Operation
 	int			scope;			/* of a read; -1: all keys */
 	int			n_items;
 	Item	   *items;
+	char		digest[DIGEST_SIZE];	/* empty: none */
 
 	int64_t		low;			/* all acknowledged before it began is up to here */
 	int			n_seen;			/* PUTs of it that are in the history */
@@ -133,7 +138,7 @@ typedef struct FinalState
 {
 	bool		there;			/* F line seen */
 	int64_t		floor;
-	char		digest[64];
+	char		digest[2 * DIGEST_SIZE];
 	int			n_items;
 	Item		items[MAX_KEYS];
 } FinalState;

@@ -3,12 +3,17 @@
  * judge_reads.c
  *	  Is every read the state at one index, and at one that is late enough?
  *
- * A read says nothing of its index, so it is looked for: the first one, not
- * below a floor, where all keys of the scope are as they were read.  The floor
- * of a linearizable read is what anybody knew when it began; that of a local
- * one is what its session has seen on this node, its own writes included.  To
- * take the first is right, because it leaves the next read of the session the
- * most room.
+ * A page says which index it is of, and must be the state at just that.  Its
+ * digest is of all bytes, uids and times included: whichever node gave it, and
+ * whether that was present or past then, pages of one state are equal.
+ *
+ * Other reads say nothing of their index, so it is looked for: the first one,
+ * not below a floor, where all keys of the scope are as they were read.  To take
+ * the first is right, because it leaves the next read of the session the most
+ * room.
+ *
+ * The floor of a linearizable read is what anybody knew when it began; that of a
+ * local one is what its session has seen on this node, its own writes included.
  *
  *-------------------------------------------------------------------------
  */
@@ -85,6 +90,15 @@ highest_version(const Operation *read)
 	return version;
 }
 
+static void
+collect_readings(const History *history, const Operation *read, Reading *readings)
+{
+	for (int key = 0; key < history->n_keys; key++)
+		readings[key].asked = read->scope < 0 || read->scope == key;
+	for (int i = 0; i < read->n_items; i++)
+		readings[read->items[i].key].item = &read->items[i];
+}
+
 /*
  * Returns the index of the state that was read, or "floor" if there is none.
  */
@@ -95,11 +109,7 @@ judge_read(const History *history, const Operation *read, int64_t floor)
 	int64_t		version = highest_version(read);
 	int64_t		index;
 
-	for (int key = 0; key < history->n_keys; key++)
-		readings[key].asked = read->scope < 0 || read->scope == key;
-	for (int i = 0; i < read->n_items; i++)
-		readings[read->items[i].key].item = &read->items[i];
-
+	collect_readings(history, read, readings);
 	index = find_state(history, readings, floor > version ? floor : version);
 	if (index >= 0)
 		return index;
@@ -110,6 +120,73 @@ judge_read(const History *history, const Operation *read, int64_t floor)
 		blame(read->verb == VERB_LOCAL ? "back_in_time" : "stale", read->line,
 			  "is from before %" PRId64 ", which was known", floor);
 	return floor;
+}
+
+/*
+ * A read that says of which index it is.
+ */
+static void
+judge_page(const History *history, const Operation *read, int64_t floor)
+{
+	Reading		readings[MAX_KEYS] = {{false, NULL}};
+
+	collect_readings(history, read, readings);
+	for (int key = 0; key < history->n_keys; key++)
+	{
+		if (!readings[key].asked || is_as_read(history, &readings[key], key, read->index))
+			continue;
+		blame("no_such_state", read->line, "k%d is not as it was at %" PRId64, key, read->index);
+		return;
+	}
+	if (read->verb != VERB_PAST && read->index < floor)
+		blame(read->verb == VERB_LPAGE ? "back_in_time" : "stale", read->line,
+			  "is of %" PRId64 ", and %" PRId64 " was known", read->index, floor);
+}
+
+/* ------------------------------------------------------------------------
+ * Bytes
+ * ------------------------------------------------------------------------
+ */
+
+typedef struct Page
+{
+	int			state;			/* events up to it */
+	const Operation *read;
+} Page;
+
+static int
+compare_pages(const void *a, const void *b)
+{
+	const Page *left = a;
+	const Page *right = b;
+
+	return left->state - right->state;
+}
+
+/*
+ * All who read the same state read the same bytes.
+ */
+static void
+judge_digests(const History *history)
+{
+	Page	   *pages = allocate(sizeof(Page) * ((size_t) history->n_operations + 1));
+	int			n = 0;
+
+	for (int i = 0; i < history->n_operations; i++)
+	{
+		const Operation *read = &history->operations[i];
+
+		if (read->digest[0] != '\0')
+			pages[n++] = (Page) {history_above(history, read->index), read};
+	}
+	qsort(pages, (size_t) n, sizeof(Page), compare_pages);
+	for (int i = 1; i < n; i++)
+		if (pages[i].state == pages[i - 1].state &&
+			strcmp(pages[i].read->digest, pages[i - 1].read->digest) != 0)
+			blame("bytes_differ", pages[i].read->line, "at %" PRId64 " on node %d, and line %d"
+				  " at %" PRId64 " on node %d", pages[i].read->index, pages[i].read->node,
+				  pages[i - 1].read->line, pages[i - 1].read->index, pages[i - 1].read->node);
+	free(pages);
 }
 
 void
@@ -138,6 +215,15 @@ judge_reads(const History *history)
 				*own = operation->index;
 			continue;
 		}
+		if (operation->verb >= VERB_PAGE)
+		{
+			if (operation->verb == VERB_PAGE && operation->low > floor)
+				floor = operation->low;
+			judge_page(history, operation, floor);
+			if (operation->verb != VERB_PAST && operation->index > *own)
+				*own = operation->index;
+			continue;
+		}
 		if (operation->verb != VERB_LOCAL)
 		{
 			if (operation->low > floor)
@@ -151,4 +237,5 @@ judge_reads(const History *history)
 		*own = judge_read(history, operation, floor);
 	}
 	free(seen);
+	judge_digests(history);
 }

@@ -88,6 +88,8 @@ note_operation(const Operation *operation)
 		to += sprintf(to, " k%d=%d-%d@%" PRId64, operation->items[i].key,
 					  operation->items[i].value.client, operation->items[i].value.serial,
 					  operation->items[i].version);
+	if (operation->digest[0] != '\0')
+		to += sprintf(to, " =%s", operation->digest);
 	note("%c %d %d %d %" PRId64 " %" PRId64 " %s %s %s %" PRId64 "%s",
 		 operation->verb <= VERB_TXN ? 'W' : 'R', operation->client, operation->session,
 		 operation->node, operation->begin_us, operation->end_us, verb_names[operation->verb],
@@ -377,7 +379,7 @@ report(int64_t elections)
 	}
 	printf("faults:\n");
 	for (int i = 0; i < n_faults; i++)
-		if (faults[i].count > 0)
+		if (fault_is_wanted(&faults[i]))
 			printf("  %-26s %4d\n", faults[i].name, faults[i].count);
 	network_stats(network, sizeof(network));
 	if (network[0] != '\0')

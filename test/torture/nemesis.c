@@ -5,8 +5,10 @@
  *
  * There are three, so that faults of different kinds meet: one for processes
  * and members, one for the network, one for workers that end, disks, clocks and
- * users.  In each,
- * every kind of fault comes once before any comes again.
+ * users.  In each, every kind of fault comes once before any comes again.
+ *
+ * What a turn draws depends on the seed and its number only, so that the same
+ * seed makes the same choices; when each comes is up to the machine.
  *
  *-------------------------------------------------------------------------
  */
@@ -53,12 +55,12 @@ Fault		faults[] = {
 };
 const int	n_faults = sizeof(faults) / sizeof(faults[0]);
 
-static bool
-is_wanted(const Fault *fault, int nemesis)
+bool
+fault_is_wanted(const Fault *fault)
 {
 	size_t		length = strlen(fault->name);
 
-	if (fault->nemesis != nemesis || (nemesis == 1 && torture.control_path == NULL) ||
+	if ((fault->nemesis == 1 && torture.control_path == NULL) ||
 		(!torture.has_shim && (strstr(fault->name, "disk") || strstr(fault->name, "clock"))))
 		return false;
 	for (const char *at = torture.only; at != NULL; at = strchr(at, ','))
@@ -90,19 +92,21 @@ nemesis_main(void *number)
 	int			nemesis = (int) (intptr_t) number;
 	Fault	   *list[sizeof(faults) / sizeof(faults[0])];
 	int			count = 0;
-	Random		random;
+	uint64_t	sequence = (10 + (uint64_t) nemesis) << 32;
 
-	random_seed(&random, check.seed, 10 + (uint64_t) nemesis);
 	for (int i = 0; i < n_faults; i++)
-		if (is_wanted(&faults[i], nemesis))
+		if (faults[i].nemesis == nemesis && fault_is_wanted(&faults[i]))
 			list[count++] = &faults[i];
 	for (int turn = 0; count > 0; turn++)
 	{
-		int			node = random_int(&random, 0, check.n_nodes - 1);
+		Random		random;
+		int			node;
 		int64_t		begin;
 		Fault	   *fault;
 		bool		made;
 
+		random_seed(&random, check.seed, ++sequence);
+		node = random_int(&random, 0, check.n_nodes - 1);
 		if (turn % count == 0)
 			shuffle(list, count, &random);
 		fault = list[turn % count];
@@ -114,8 +118,8 @@ nemesis_main(void *number)
 		for (int n = 1; !made && n < check.n_nodes && check.phase == PHASE_TROUBLE; n++)
 			made = fault->make((node + n) % check.n_nodes, &random);
 		fault->count += made;
-		note("N %" PRId64 " %" PRId64 " %d %s %s", begin, now_us(), node, made ? "made" : "not",
-			 fault->name);
+		note("N %d %d %d %s %" PRId64 " %" PRId64 " %s", nemesis, turn, node, fault->name, begin,
+			 now_us(), made ? "made" : "not");
 	}
 	return NULL;
 }

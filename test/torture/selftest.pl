@@ -50,6 +50,17 @@ my @DOCTORED = (
 		'list $1 * k1=2-1@7'
 	],
 	[ no_such_state => 'a value under another version', 'k2=2-2@9\nR', "k2=2-2\@8\nR" ],
+	[ no_such_state => 'a page of another index', 'page ok 00000 13', 'page ok 00000 10' ],
+	[ no_such_state => 'a past that was not', 'past ok 00000 8', 'past ok 00000 7' ],
+	[
+		stale => 'a page of what had been replaced', ' page (.*) 13 .*',
+		' page $1 10 * k0=1-2@8 k2=2-2@9 k3=3-1@10'
+	],
+	[ bytes_differ => 'a node has other bytes', '(lpage.*)=aa', '$1=ab' ],
+	[
+		back_in_time => 'a session goes back in a page', 'lpage (.*) 12 .*',
+		'lpage $1 8 * k0=1-2@8 k1=2-1@7 =bb'
+	],
 	[
 		back_in_time => 'a session goes back', 'local (.*) k0=1-2@8 k2=2-2@9',
 		'local $1 k0=1-2@8 k1=2-1@7'

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -146,6 +147,17 @@ posix_fallocate(int fd, off_t offset, off_t length)
 {
 	REAL(posix_fallocate);
 	return before_write(fd, offset, (size_t) length) == 0 ? real(fd, offset, length) : ENOSPC;
+}
+
+int
+statvfs(const char *restrict path, struct statvfs *restrict disk)
+{
+	REAL(statvfs);
+	if (real(path, disk) != 0)
+		return -1;
+	if (ordered()->disk_is_full != 0)
+		disk->f_bavail = disk->f_bfree = 0;
+	return 0;
 }
 
 /* ------------------------------------------------------------------------

@@ -82,6 +82,9 @@ extern const int n_faults;
 
 #define N_NEMESES		3
 
+/* Chosen, if anybody chose, and to be had with these servers. */
+extern bool fault_is_wanted(const Fault *fault);
+
 extern void *nemesis_main(void *number);
 /* Whether a fault's servers have to be left alone by the other nemeses. */
 extern bool node_hold(int node);
