@@ -693,7 +693,9 @@ CREATE FUNCTION store.stat_get_raft
 	OUT log_bytes bigint,
 	OUT log_append_time double precision,
 	OUT log_flush_time double precision,
-	OUT stats_reset timestamptz
+	OUT stats_reset timestamptz,
+	OUT waiting_requests bigint,
+	OUT held_answers bigint
 )
 LANGUAGE C VOLATILE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'store_stat_get_raft';

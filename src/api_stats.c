@@ -14,6 +14,7 @@
 #include "funcapi.h"
 #include "inbox.h"
 #include "listeners.h"
+#include "request.h"
 #include "stats.h"
 #include "status.h"
 #include "utils/builtins.h"
@@ -51,6 +52,8 @@ store_stat_get_raft(PG_FUNCTION_ARGS)
 	Row			row = {0};
 	uint64		last = pg_atomic_read_u64(&progress->last_index);
 	uint64		committed = pg_atomic_read_u64(&progress->commit_index);
+	uint32		n_waiting;
+	uint32		n_answers;
 
 	status_read(node);
 	stats_read(&stats);
@@ -76,6 +79,9 @@ store_stat_get_raft(PG_FUNCTION_ARGS)
 	row_put_duration(&row, stats.counters[STAT_LOG_APPEND_TIME]);
 	row_put_duration(&row, stats.counters[STAT_LOG_FLUSH_TIME]);
 	row_put_time(&row, stats.reset_at);
+	request_count(&n_waiting, &n_answers);
+	row_put_bigint(&row, n_waiting);
+	row_put_bigint(&row, n_answers);
 	return row_return(fcinfo, &row);
 }
 

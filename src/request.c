@@ -7,7 +7,7 @@
  * slot's mutex protects sequence, phase and answer.  A backend that was
  * canceled or terminated just forgets its sequence number; whoever answers
  * later sees that nobody waits and drops the answer.  An answer that was
- * delivered but never fetched is freed when the slot is used again.
+ * delivered but never fetched is freed then, too.
  *
  * Answers are of any size, so they lie in a DSA area, which is created inside
  * the main shared memory segment (as pgstat_shmem.c does) and grows by
@@ -25,6 +25,7 @@
 #include "pgstat.h"
 #include "stats.h"
 #include "status.h"
+#include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lwlock.h"
 #include "storage/proc.h"
@@ -174,15 +175,26 @@ withdraw(RequestSlot *slot)
 	return certain;
 }
 
+/* A session that is terminated takes its request and its answer with it. */
+static void
+withdraw_at_exit(int code, Datum arg)
+{
+	(void) withdraw(my_slot());
+}
+
 void
 request_begin(RequestId *id)
 {
+	static bool registered = false;
 	RequestSlot *slot = my_slot();
 	char		leader[STORE_NAME_SIZE];
 	bool		known;
 
 	attach_area();
-	(void) withdraw(slot);		/* what a terminated predecessor left */
+	if (!registered)
+		before_shmem_exit(withdraw_at_exit, (Datum) 0);
+	registered = true;
+	(void) withdraw(slot);		/* what a crashed predecessor left */
 
 	status_read_leader(leader, &known, &id->origin);
 	id->slot = MyProcNumber;
@@ -566,6 +578,21 @@ request_ask_orphans(void)
 		SpinLockRelease(&slot->mutex);
 		if (again)
 			SetLatch(&ProcGlobal->allProcs[i].procLatch);
+	}
+}
+
+void
+request_count(uint32 *n_waiting, uint32 *n_answers)
+{
+	*n_waiting = *n_answers = 0;
+	for (int i = 0; i < MaxBackends; i++)
+	{
+		RequestSlot *slot = &shared->slots[i];
+
+		SpinLockAcquire(&slot->mutex);
+		*n_waiting += (slot->sequence != 0);
+		*n_answers += DsaPointerIsValid(slot->data);
+		SpinLockRelease(&slot->mutex);
 	}
 }
 
