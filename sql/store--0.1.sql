@@ -68,16 +68,23 @@ COMMENT ON TABLE store.raft_log_2 IS 'segment of the Raft log';
 COMMENT ON TABLE store.raft_log_3 IS 'segment of the Raft log';
 
 -- How far the state machine has applied the log: one row a batch, the highest
--- counts.  With it the floor of the history as of that index.  Two tables in
--- turn, each emptied by TRUNCATE, never updated.
-CREATE TABLE store.raft_applied_0 (index bigint PRIMARY KEY, floor bigint NOT NULL)
-	WITH (autovacuum_enabled = off);
-CREATE TABLE store.raft_applied_1 (index bigint PRIMARY KEY, floor bigint NOT NULL)
+-- counts.  With it, as of that index, the floor of the history, the chain over
+-- all that was applied, and the digest of all resources; see src/machine.h.  Two
+-- tables in turn, each emptied by TRUNCATE, never updated.
+CREATE TABLE store.raft_applied_0
+(
+	index bigint PRIMARY KEY,
+	floor bigint NOT NULL,
+	chain bigint NOT NULL,
+	digest bigint NOT NULL
+)
+WITH (autovacuum_enabled = off);
+CREATE TABLE store.raft_applied_1 (LIKE store.raft_applied_0 INCLUDING ALL)
 	WITH (autovacuum_enabled = off);
 COMMENT ON TABLE store.raft_applied_0 IS
-	'applied position of the Raft log, and the floor of the history there';
+	'applied position of the Raft log, with the floor of the history, chain and digest there';
 COMMENT ON TABLE store.raft_applied_1 IS
-	'applied position of the Raft log, and the floor of the history there';
+	'applied position of the Raft log, with the floor of the history, chain and digest there';
 
 ------------------------------------------------------------------------------
 -- The state machine: resources and events.  Written by the apply worker.
@@ -594,7 +601,8 @@ CREATE FUNCTION store.node_status
 	OUT backlog bigint,
 	OUT problem text,
 	OUT notified_index bigint,
-	OUT protocol integer
+	OUT protocol integer,
+	OUT diverged boolean
 )
 LANGUAGE C VOLATILE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'store_node_status';
@@ -603,7 +611,7 @@ COMMENT ON FUNCTION store.node_status IS 'the row of store.status';
 CREATE VIEW store.status AS
 	SELECT cluster_id, node_id, name, state, term, leader,
 		first_index, last_index, commit_index, applied_index,
-		compacted_revision, backlog, problem, notified_index, protocol
+		compacted_revision, backlog, problem, notified_index, protocol, diverged
 	FROM store.node_status();
 COMMENT ON VIEW store.status IS
 	'this node: its place in the cluster, how far its log and tables are, and what is wrong';
@@ -860,6 +868,22 @@ AS 'MODULE_PATHNAME', 'store_health';
 COMMENT ON FUNCTION store.health IS
 	'OK, WARNING or CRITICAL, and why, as far as this node knows';
 
+CREATE FUNCTION store.verify
+(
+	OUT member text,
+	OUT index bigint,
+	OUT resources bigint,
+	OUT events bigint,
+	OUT digest text,
+	OUT agrees boolean,
+	OUT problem text
+)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_verify';
+COMMENT ON FUNCTION store.verify IS
+	'read the tables of all members and see whether they come to the same at one index';
+
 ------------------------------------------------------------------------------
 -- What members call on each other
 ------------------------------------------------------------------------------
@@ -923,13 +947,32 @@ CREATE FUNCTION store.raft_copy
 	OUT floor bigint,
 	OUT membership bytea,
 	OUT resources bigint,
-	OUT events bigint
+	OUT events bigint,
+	OUT chain bigint,
+	OUT digest bigint
 )
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'store_raft_copy';
 COMMENT ON FUNCTION store.raft_copy IS
 	'begin to send a copy of this node''s state, as the transaction sees it';
+
+CREATE FUNCTION store.raft_digest
+(
+	index bigint,
+	floor bigint,
+	OUT chain bigint,
+	OUT resources_digest bigint,
+	OUT events_digest bigint,
+	OUT resources bigint,
+	OUT events bigint,
+	OUT misfits bigint,
+	OUT adds_up boolean
+)
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'store_raft_digest';
+COMMENT ON FUNCTION store.raft_digest IS
+	'read the tables of this node and say what they come to at an index';
 
 ------------------------------------------------------------------------------
 -- This node founds a cluster of one.
@@ -1157,7 +1200,7 @@ BEGIN
 	PERFORM store.grant_write(role);
 	EXECUTE format('GRANT pg_monitor TO %s', role);
 	EXECUTE format('GRANT EXECUTE ON FUNCTION store.compact, store.leave, store.remove_member,'
-		' store.promote, store.transfer_leadership, store.stat_reset TO %s', role);
+		' store.promote, store.transfer_leadership, store.stat_reset, store.verify TO %s', role);
 END
 $$;
 COMMENT ON FUNCTION store.grant_admin IS
@@ -1173,7 +1216,8 @@ BEGIN
 	EXECUTE format('GRANT USAGE ON SCHEMA store TO %s', role);
 	EXECUTE format('GRANT SELECT ON store.raft_resources, store.raft_events TO %s', role);
 	EXECUTE format('GRANT EXECUTE ON FUNCTION store.raft_receive, store.raft_identity,'
-		' store.raft_admit, store.raft_steer, store.raft_copy, store.raft_bytes TO %s', role);
+		' store.raft_admit, store.raft_steer, store.raft_copy, store.raft_digest,'
+		' store.raft_bytes TO %s', role);
 	IF member IS NULL THEN
 		EXECUTE format('ALTER ROLE %s IN DATABASE %I RESET store.peer_member',
 			role, current_database());

@@ -15,6 +15,7 @@
 #include "compat.h"
 #include "history.h"
 #include "miscadmin.h"
+#include "recovery.h"
 #include "request.h"
 #include "stats.h"
 #include "status.h"
@@ -166,6 +167,36 @@ api_check_write(const char *function)
 }
 
 /*
+ * Until the raft worker has looked, as after the start of the server, and on a
+ * standby, where there is none, the tables are asked.
+ */
+static bool
+has_diverged(void)
+{
+	switch ((Divergence) pg_atomic_read_u32(&progress->divergence))
+	{
+		case DIVERGENCE_NONE:
+			return false;
+		case DIVERGENCE_FOUND:
+			return true;
+		case DIVERGENCE_UNKNOWN:
+			break;
+	}
+	return recovery_has_diverged();
+}
+
+void
+api_check_serving(void)
+{
+	if (has_diverged())
+		ereport(ERROR,
+				(errcode(ERRCODE_STORE_UNAVAILABLE),
+				 errmsg("this node has stopped serving, because its state differs from that of the other members"),
+				 errdetail("Nothing was written, and what this node has may be wrong."),
+				 errhint("Use another member. To mend this one, remove it from the cluster, drop and create the extension here, and call store.join().")));
+}
+
+/*
  * An index that covers every write acknowledged before now.
  */
 static uint64
@@ -189,8 +220,10 @@ read_index(void)
 uint64
 api_barrier(void)
 {
-	uint64		index = read_index();
+	uint64		index;
 
+	api_check_serving();
+	index = read_index();
 	if (!request_wait_applied(index, store_request_timeout))
 		ereport(ERROR,
 				(errcode(ERRCODE_STORE_UNAVAILABLE),
@@ -205,7 +238,10 @@ void
 api_begin_read(void)
 {
 	if (store_read_consistency == READ_LOCAL)
+	{
+		api_check_serving();
 		return;
+	}
 	if (RecoveryInProgress())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -25,6 +25,12 @@ extern void api_check_member(const char *function);
 extern void api_check_write(const char *function);
 
 /*
+ * ERROR RS503 if the state of this node differs from that of a majority of the
+ * members: nobody is to be told what it has.
+ */
+extern void api_check_serving(void);
+
+/*
  * Wait until this node has applied all that was acknowledged anywhere before
  * the call, and return that index.
  */

@@ -144,7 +144,7 @@ judge(const NodeStatus *node)
 		return (Health) {"OK", "a standby, which takes no part in the cluster"};
 	if (!node->running || node->removed || node->detached || node->leader == 0)
 		return critical(problem[0] != '\0' ? problem : "no leader is known");
-	if (node->apply_problem[0] != '\0' ||
+	if (node->apply_problem[0] != '\0' || node->undecided ||
 		pg_atomic_read_u32(&progress->room) != ROOM_ENOUGH)
 		return critical(problem);
 	if (problem[0] != '\0')

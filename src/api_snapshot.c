@@ -167,8 +167,8 @@ store_raft_copy(PG_FUNCTION_ARGS)
 	MachinePosition position;
 	SnapshotSent sent = {0};
 	TupleDesc	desc;
-	Datum		values[7];
-	bool		isnull[7] = {false};
+	Datum		values[9];
+	bool		isnull[9] = {false};
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
@@ -190,6 +190,8 @@ store_raft_copy(PG_FUNCTION_ARGS)
 	sent.events_total = count_rows("raft_events");
 	values[5] = Int64GetDatum((int64) sent.resources_total);
 	values[6] = Int64GetDatum((int64) sent.events_total);
+	values[7] = Int64GetDatum((int64) position.chain);
+	values[8] = Int64GetDatum((int64) position.digest);
 
 	sent.pid = MyProcPid;
 	sent.member = (uint64) PG_GETARG_INT64(1);

@@ -91,6 +91,7 @@ api_problem(const NodeStatus *node)
 		node->notify_problem,
 		node->queue_problem,
 		node->snapshot_problem,
+		node->divergence,
 		release_problem()
 	};
 	StringInfoData text;
@@ -140,6 +141,8 @@ store_node_status(PG_FUNCTION_ARGS)
 	row_put_text(&row, api_problem(node));
 	row_put_bigint(&row, pg_atomic_read_u64(&progress->notified_index));
 	put_version(&row, status_version());
+	row_put_bool(&row, node->divergence[0] != '\0' ||
+				 pg_atomic_read_u32(&progress->divergence) == DIVERGENCE_FOUND);
 	return row_return(fcinfo, &row);
 }
 

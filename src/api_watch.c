@@ -494,6 +494,7 @@ store_watch(PG_FUNCTION_ARGS)
 	uint64		complete;
 
 	parse_arguments(fcinfo, &request);
+	api_check_serving();
 	check_can_wait(&request);
 	InitMaterializedSRF(fcinfo, 0);
 	open_receiver(&receiver, &request, (ReturnSetInfo *) fcinfo->resultinfo);

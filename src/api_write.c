@@ -203,6 +203,7 @@ api_submit(Command *command, Answer *answer)
 {
 	StringInfoData encoded;
 
+	api_check_serving();
 	if (command->version == 0)
 		command->version = api_version();
 	api_check_version(command);

@@ -150,6 +150,7 @@ report_too_new(const LogEntry *entry)
 static void
 apply_entry(const LogEntry *entry)
 {
+	machine_begin_entry(entry);
 	switch (entry->kind)
 	{
 		case ENTRY_NOOP:
@@ -167,6 +168,7 @@ apply_entry(const LogEntry *entry)
 				break;
 			}
 	}
+	machine_end_entry(entry);
 }
 
 static void
@@ -296,6 +298,7 @@ open_machine(void)
 {
 	RaftState  *state = palloc0(sizeof(RaftState));
 	MachinePosition position;
+	ChainLink	link;
 	WatchSet	everything = watch_set_of(NULL, NULL);
 
 	worker_begin("opening the state machine");
@@ -306,6 +309,11 @@ open_machine(void)
 	worker.applied = position.index;
 	worker.last_event = machine_last_event();
 	worker_commit();
+
+	/* The links of an earlier epoch are those of other tables. */
+	link = (ChainLink) {position.index, position.chain, position.digest};
+	chain_forget();
+	chain_publish(&link);
 
 	worker.cluster_id = state->cluster_id;
 	worker.node_id = state->node_id;

@@ -11,10 +11,12 @@
 
 #include "access/xlog.h"
 #include "clock.h"
+#include "comparison.h"
 #include "greeting.h"
 #include "miscadmin.h"
 #include "pending.h"
 #include "roster.h"
+#include "snapshot.h"
 #include "stats.h"
 #include "tail.h"
 #include "turn.h"
@@ -81,8 +83,11 @@ link_report_members(const struct raft *node, Transport *transport, uint64 self,
 	}
 }
 
-const char *
-link_report_problem(Transport *transport, raft_id leader, uint64 self, bool removed)
+/*
+ * Why this node cannot do what it should, NULL if it can.
+ */
+static const char *
+find_problem(Transport *transport, raft_id leader, uint64 self, bool removed)
 {
 	const Membership *membership = roster_current();
 
@@ -107,4 +112,22 @@ link_report_problem(Transport *transport, raft_id leader, uint64 self, bool remo
 							member->name, link.last_error);
 	}
 	return leader == 0 ? "no leader is known" : greeting_problem();
+}
+
+void
+link_report_problems(Transport *transport, raft_id leader, uint64 self, bool removed,
+					 uint64 now_ms)
+{
+	SnapshotRequest request;
+	uint64		delay_ms;
+	const char *differing;
+	bool		undecided;
+
+	/* What went wrong with a copy is no problem once we can do without. */
+	if (!snapshot_is_wanted(&request, now_ms,
+							SNAPSHOT_REQUEST_BEATS * store_heartbeat_interval, &delay_ms))
+		status_set_problem(WORKER_SNAPSHOT, NULL);
+	differing = comparison_problem(&undecided);
+	status_set_divergence(differing, undecided);
+	status_set_problem(WORKER_RAFT, find_problem(transport, leader, self, removed));
 }

@@ -19,12 +19,12 @@ extern void link_report_members(const struct raft *node, Transport *transport,
 								uint64 self, NodeStatus *status);
 
 /*
- * Why this node cannot do what it should: it was removed, its server may lose
- * what it has written, the leader does not take its messages, nobody leads and
- * another member does not, or it has an address that does not work.  NULL if
- * none of that is so.
+ * Publish why this node cannot do what it should, or that it can: it was removed,
+ * settings make it unsafe, the leader does not take its messages, or nobody leads
+ * and another member does not, or it has an address that does not work.  And
+ * which members have come to another state.
  */
-extern const char *link_report_problem(Transport *transport, raft_id leader,
-									   uint64 self, bool removed);
+extern void link_report_problems(Transport *transport, raft_id leader, uint64 self,
+								 bool removed, uint64 now_ms);
 
 #endif							/* STORE_LINK_REPORT_H */

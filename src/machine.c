@@ -23,6 +23,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "compat.h"
+#include "digest.h"
 #include "executor/spi.h"
 #include "history.h"
 #include "object.h"
@@ -65,6 +66,8 @@ static struct
 static int	marks_table = -1;	/* 0 or 1; -1: not known yet */
 static int	n_marks;
 static uint64 floor_index;		/* of the history */
+static uint64 chain;			/* over all that was applied */
+static uint64 digest;			/* of all resources */
 
 static TimestampTz first_expiry = DT_NOEND;
 
@@ -108,6 +111,8 @@ newest_mark(const char *name, Snapshot snapshot, MachinePosition *position)
 		slot_getallattrs(slot);
 		position->index = DatumGetInt64(slot->tts_values[0]);
 		position->floor = DatumGetInt64(slot->tts_values[1]);
+		position->chain = DatumGetInt64(slot->tts_values[2]);
+		position->digest = DatumGetInt64(slot->tts_values[3]);
 	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
@@ -123,7 +128,7 @@ newest_mark(const char *name, Snapshot snapshot, MachinePosition *position)
 MachinePosition
 machine_position(Snapshot snapshot)
 {
-	MachinePosition newest = {0, 0};
+	MachinePosition newest = {0};
 
 	for (int i = 0; i < lengthof(marks_tables); i++)
 	{
@@ -149,6 +154,8 @@ machine_open(void)
 	marks_table = in[1].index > in[0].index ? 1 : 0;
 	n_marks = 0;
 	floor_index = in[marks_table].floor;
+	chain = in[marks_table].chain;
+	digest = in[marks_table].digest;
 	return in[marks_table];
 }
 
@@ -204,8 +211,13 @@ static void
 mark_applied(uint64 index)
 {
 	TableWriter *writer;
-	Datum		values[] = {Int64GetDatum((int64) index), Int64GetDatum((int64) floor_index)};
-	bool		isnull[] = {false, false};
+	Datum		values[] = {
+		Int64GetDatum((int64) index),
+		Int64GetDatum((int64) floor_index),
+		Int64GetDatum((int64) chain),
+		Int64GetDatum((int64) digest)
+	};
+	bool		isnull[lengthof(values)] = {false};
 
 	if (n_marks++ >= MARKS_PER_TABLE)
 		switch_marks_table();
@@ -258,23 +270,82 @@ machine_forget_applied(void)
 	execute("TRUNCATE store.raft_applied_0, store.raft_applied_1");
 	marks_table = 0;
 	n_marks = 0;
-	floor_index = 0;
+	floor_index = chain = digest = 0;
 }
 
 void
 machine_jump(uint64 index)
 {
-	execute(psprintf("INSERT INTO store.raft_applied_0 (index, floor) VALUES ("
-					 UINT64_FORMAT ", " UINT64_FORMAT ")", index, index));
+	MachinePosition position = machine_open();
+
+	position.index = position.floor = index;
+	machine_move_to(&position);
 }
 
 /* The newest position counts, so those of the old state may stay. */
 void
-machine_move_to(uint64 index, uint64 floor)
+machine_move_to(const MachinePosition *position)
 {
 	(void) machine_open();
-	floor_index = floor;
-	mark_applied(index);
+	floor_index = position->floor;
+	chain = position->chain;
+	digest = position->digest;
+	mark_applied(position->index);
+}
+
+/* ------------------------------------------------------------------------
+ * The chain
+ * ------------------------------------------------------------------------
+ */
+
+void
+machine_begin_entry(const LogEntry *entry)
+{
+	uint64		words[] = {entry->index, entry->term, entry->kind};
+
+	chain = digest_bytes(chain, words, sizeof(words));
+	chain = digest_bytes(chain, entry->data, entry->length);
+}
+
+void
+machine_end_entry(const LogEntry *entry)
+{
+	ChainLink	link = {entry->index, chain, digest};
+
+	chain_publish(&link);
+}
+
+/* The words of a refusal are not part of the rules, its code is. */
+static void
+chain_outcome(const Outcome *outcome)
+{
+	uint64		words[] = {
+		outcome->op,
+		outcome->event,
+		outcome->op == OUTCOME_REFUSED ? outcome->sqlstate : 0,
+		floor_index
+	};
+
+	chain = digest_bytes(chain, words, sizeof(words));
+}
+
+/*
+ * What was there is part of it as it was found in the table: if it is not any
+ * more what was put there, this is where that shows.
+ */
+static void
+chain_change(const StoredObject *before, const Outcome *outcome)
+{
+	uint64		words[2] = {0};
+
+	if (before != NULL)
+		words[0] = digest_resource(before);
+	words[1] = digest_resource(&outcome->after);
+	chain = digest_bytes(chain, words, sizeof(words));
+
+	digest -= words[0];
+	if (outcome->event != EVENT_DELETED)
+		digest += words[1];
 }
 
 /* ------------------------------------------------------------------------
@@ -348,17 +419,33 @@ find_row(const ResourceKey *key, Datum *values, bool *isnull)
 
 /* All but the object. */
 static void
-read_stamps(TupleTableSlot *slot, StoredObject *stored)
+read_stamps(const Datum *values, const bool *isnull, StoredObject *stored)
+{
+	stored->object = NULL;
+	stored->uid = *DatumGetUUIDP(values[RESOURCES_UID]);
+	stored->create_revision = DatumGetInt64(values[RESOURCES_CREATE_REVISION]);
+	stored->resource_version = DatumGetInt64(values[RESOURCES_RESOURCE_VERSION]);
+	stored->generation = DatumGetInt64(values[RESOURCES_GENERATION]);
+	stored->expires = !isnull[RESOURCES_EXPIRES_AT];
+	stored->expires_at = stored->expires ?
+		DatumGetTimestampTz(values[RESOURCES_EXPIRES_AT]) : 0;
+}
+
+static void
+read_slot(TupleTableSlot *slot, StoredObject *stored)
 {
 	slot_getallattrs(slot);
-	stored->object = NULL;
-	stored->uid = *DatumGetUUIDP(slot->tts_values[RESOURCES_UID]);
-	stored->create_revision = DatumGetInt64(slot->tts_values[RESOURCES_CREATE_REVISION]);
-	stored->resource_version = DatumGetInt64(slot->tts_values[RESOURCES_RESOURCE_VERSION]);
-	stored->generation = DatumGetInt64(slot->tts_values[RESOURCES_GENERATION]);
-	stored->expires = !slot->tts_isnull[RESOURCES_EXPIRES_AT];
-	stored->expires_at = stored->expires ?
-		DatumGetTimestampTz(slot->tts_values[RESOURCES_EXPIRES_AT]) : 0;
+	read_stamps(slot->tts_values, slot->tts_isnull, stored);
+}
+
+uint64
+machine_row_digest(const Datum *values, const bool *isnull)
+{
+	StoredObject stored;
+
+	read_stamps(values, isnull, &stored);
+	stored.object = DatumGetJsonbP(values[RESOURCES_OBJECT]);
+	return digest_resource(&stored);
 }
 
 static void
@@ -430,6 +517,7 @@ write_event(const Command *command, uint64 index, int32 ordinal,
 		values[EVENTS_PREVIOUS_VERSION] = Int64GetDatum(before->resource_version);
 	}
 	history_add(values, isnull);
+	chain_change(before, outcome);
 	watch_set_add(&machine.changes, command->key.kind, command->key.namespace);
 }
 
@@ -468,7 +556,7 @@ look_up(const ResourceKey *key, bool with_object, StoredObject *stored)
 	slot = find_row(key, values, isnull);
 	if (slot == NULL)
 		return false;
-	read_stamps(slot, stored);
+	read_slot(slot, stored);
 	if (with_object)
 		stored->object = DatumGetJsonbPCopy(slot->tts_values[RESOURCES_OBJECT]);
 	return true;
@@ -518,18 +606,20 @@ machine_apply(const Command *command, uint64 index, Outcome *outcome)
 	if (command->op == COMMAND_COMPACT)
 	{
 		compact(command, index, outcome);
+		chain_outcome(outcome);
 		return;
 	}
 	if (command->op == COMMAND_TXN)
 	{
 		apply_txn(command, index, outcome);
+		chain_outcome(outcome);
 		return;
 	}
 	key_values(&command->key, values, isnull);
 	slot = find_row(&command->key, values, isnull);
 	if (slot != NULL)
 	{
-		read_stamps(slot, &current);
+		read_slot(slot, &current);
 		current.object = DatumGetJsonbP(slot->tts_values[RESOURCES_OBJECT]);
 	}
 
@@ -540,12 +630,13 @@ machine_apply(const Command *command, uint64 index, Outcome *outcome)
 		slot = find_row(&command->key, values, isnull);
 		if (slot != NULL)
 		{
-			read_stamps(slot, &current);
+			read_slot(slot, &current);
 			current.object = DatumGetJsonbP(slot->tts_values[RESOURCES_OBJECT]);
 		}
 	}
 	rules_apply(command, slot ? &current : NULL, schema.object, (int64) index, 0, false,
 				&machine.cluster_id, outcome);
+	chain_outcome(outcome);
 	if (outcome->event == EVENT_NONE)
 		return;
 	write_row(slot, &command->key, outcome, values, isnull);

@@ -19,7 +19,6 @@
 #include "executor/spi.h"
 #include "history.h"
 #include "jsonb_bytes.h"
-#include "machine.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_node.h"
@@ -138,10 +137,24 @@ check_row(TupleDesc target, Datum *values, const bool *isnull)
 
 typedef void (*RowSink) (void *to, Datum *values, bool *isnull);
 
+typedef struct ResourceSink
+{
+	TableWriter *writer;
+	MemoryContext scratch;
+	uint64		digest;			/* of what has come so far */
+} ResourceSink;
+
 static void
 insert_resource(void *to, Datum *values, bool *isnull)
 {
-	table_writer_insert((TableWriter *) to, values, isnull);
+	ResourceSink *sink = (ResourceSink *) to;
+
+	MemoryContext caller = MemoryContextSwitchTo(sink->scratch);
+
+	sink->digest += machine_row_digest(values, isnull);
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(sink->scratch);
+	table_writer_insert(sink->writer, values, isnull);
 }
 
 static void
@@ -199,24 +212,36 @@ move_rows(MachinePart part, RowSink sink, void *to)
  * autovacuum has some work afterwards.
  */
 void
-machine_copy_install(uint64 index, uint64 floor)
+machine_copy_install(const MachinePosition *position)
 {
-	TableWriter *writer;
+	ResourceSink resources = {0};
 	uint64		n_rows = 0;
 
 	execute("DELETE FROM store.resources");
 	execute("DELETE FROM store.events");
 	CommandCounterIncrement();
 
-	writer = table_writer_open(table_oid(parts[MACHINE_RESOURCES].target), RowExclusiveLock);
-	move_rows(MACHINE_RESOURCES, insert_resource, writer);
-	table_writer_close(writer);
+	resources.writer = table_writer_open(table_oid(parts[MACHINE_RESOURCES].target),
+										 RowExclusiveLock);
+	resources.scratch = AllocSetContextCreate(CurrentMemoryContext, "store digest of a row",
+											  ALLOCSET_DEFAULT_SIZES);
+	move_rows(MACHINE_RESOURCES, insert_resource, &resources);
+	table_writer_close(resources.writer);
+	MemoryContextDelete(resources.scratch);
+	if (resources.digest != position->digest)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("the copy of the state is not what its sender has applied"),
+				 errdetail("The digest of its resources is %016llx, and %016llx was expected.",
+						   (unsigned long long) resources.digest,
+						   (unsigned long long) position->digest),
+				 errhint("Call store.verify() to see which members are damaged.")));
 
 	history_open();
 	history_begin();
 	move_rows(MACHINE_EVENTS, insert_event, &n_rows);
 	history_end();
 
-	machine_move_to(index, floor);
+	machine_move_to(position);
 	CommandCounterIncrement();
 }

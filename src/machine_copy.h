@@ -19,6 +19,7 @@
 
 #include "store.h"
 #include "commands/copy.h"
+#include "machine.h"
 
 typedef enum MachinePart
 {
@@ -46,8 +47,9 @@ extern void machine_copy_lock(void);
 
 /*
  * Replace the rows of the tables and the applied position.  Malformed rows are
- * an ERROR.
+ * an ERROR, and so are resources that do not add up to the digest: a member
+ * whose tables are damaged must not pass that on.
  */
-extern void machine_copy_install(uint64 index, uint64 floor);
+extern void machine_copy_install(const MachinePosition *position);
 
 #endif							/* STORE_MACHINE_COPY_H */

@@ -7,8 +7,8 @@
  *
  *		envelope		magic, kind, number of entries, cluster, start, version,
  *						disk space, from, to
- *		body			RaftBody and the runs of terms, ForwardBody, or
- *						AddressBody and a conninfo, padded to MAXALIGN
+ *		body			RaftBody and the runs of terms, ForwardBody, ChainBody,
+ *						or AddressBody and a conninfo, padded to MAXALIGN
  *		entries			EntryHeader and payload, padded to MAXALIGN, each
  *
  * Every part is a multiple of MAXIMUM_ALIGNOF long.  The entries of an APPEND
@@ -87,6 +87,12 @@ typedef struct AddressBody
 	uint32		zero;
 } AddressBody;
 
+typedef struct ChainBody
+{
+	uint64		index;
+	uint64		chain;
+} ChainBody;
+
 typedef struct EntryHeader
 {
 	uint32		kind;
@@ -98,6 +104,7 @@ StaticAssertDecl(sizeof(RaftBody) == 80, "RaftBody must not be padded");
 StaticAssertDecl(sizeof(RunBody) == 16, "RunBody must not be padded");
 StaticAssertDecl(sizeof(ForwardBody) == 8, "ForwardBody must not be padded");
 StaticAssertDecl(sizeof(AddressBody) == 8, "AddressBody must not be padded");
+StaticAssertDecl(sizeof(ChainBody) == 16, "ChainBody must not be padded");
 StaticAssertDecl(sizeof(EntryHeader) == 8 && MAXIMUM_ALIGNOF == 8,
 				 "parts of a message must keep it MAXALIGNed");
 
@@ -314,6 +321,16 @@ message_encode_address(StringInfo buf, MessageKind kind, const MessageOrigin *or
 	put_padding(buf, body.length);
 }
 
+void
+message_encode_chain(StringInfo buf, const MessageOrigin *origin,
+					 uint64 from, uint64 to, uint64 index, uint64 chain)
+{
+	ChainBody	body = {index, chain};
+
+	put_envelope(buf, MESSAGE_CHAIN, origin, from, to, 0);
+	appendBinaryStringInfo(buf, (char *) &body, sizeof(body));
+}
+
 static bool
 take(Cursor *cursor, void *result, Size size)
 {
@@ -336,7 +353,7 @@ take_envelope(Cursor *cursor, MessageHeader *header, uint32 *n_entries)
 		return "message is from a machine of the other byte order";
 	if (envelope.magic != MESSAGE_MAGIC)
 		return "not a message, or one of another version";
-	if (envelope.kind < MESSAGE_RAFT || envelope.kind > MESSAGE_REACHED)
+	if (envelope.kind < MESSAGE_RAFT || envelope.kind > MESSAGE_CHAIN)
 		return "unknown kind of message";
 	if (envelope.start > (uint64) PG_INT64_MAX)
 		return "number of the sender's start is out of range";
@@ -454,6 +471,22 @@ take_address(Cursor *cursor, uint32 n_entries, char *conninfo)
 	return NULL;
 }
 
+static const char *
+take_chain(Cursor *cursor, uint32 n_entries, Message *message)
+{
+	ChainBody	body;
+
+	if (!take(cursor, &body, sizeof(body)))
+		return "message is too short";
+	if (n_entries != 0)
+		return "entries in a message that carries none";
+	if (body.index == 0 || body.index > MAX_POSITION)
+		return "index or term of message is out of range";
+	message->link_index = body.index;
+	message->link_chain = body.chain;
+	return NULL;
+}
+
 /* One entry; its data stays where it is. */
 static const char *
 take_entry(Cursor *cursor, MessageKind kind, LogEntry *entry)
@@ -554,6 +587,9 @@ message_decode(const char *data, Size length, Message *message)
 		case MESSAGE_HELLO:
 		case MESSAGE_REACHED:
 			problem = take_address(&cursor, message->n_entries, message->conninfo);
+			break;
+		case MESSAGE_CHAIN:
+			problem = take_chain(&cursor, message->n_entries, message);
 			break;
 	}
 	if (problem)

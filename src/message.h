@@ -3,10 +3,11 @@
  * message.h
  *	  What members say to each other, as bytes.
  *
- * One envelope, and four kinds of content: a message of the consensus core
+ * One envelope, and five kinds of content: a message of the consensus core
  * (with the entries of an APPEND), commands that a member forwards to the
  * leader, a greeting, with which a member says where it wants to be reached
- * now, or the answer to one, which was sent there.  The envelope names the
+ * now, or the answer to one, which was sent there, and what a member has come
+ * to by applying the log (comparison.h).  The envelope names the
  * cluster, the sender with the number of its start, and the addressee, says
  * which version of commands the sender understands, and begins with a magic
  * number in native byte order, so that bytes of another machine type, version
@@ -47,7 +48,9 @@ typedef enum MessageKind
 	MESSAGE_FORWARD = 2,		/* term, and entries: proposals for the leader
 								 * of that term; their index and term are 0 */
 	MESSAGE_HELLO = 3,			/* the sender's conninfo, as it has it */
-	MESSAGE_REACHED = 4			/* the addressee's: sent to that address */
+	MESSAGE_REACHED = 4,		/* the addressee's: sent to that address */
+	MESSAGE_CHAIN = 5			/* an index that the sender has applied, and its
+								 * link of the chain there */
 } MessageKind;
 
 /* In MessageOrigin.disk; bits that are not known mean nothing. */
@@ -80,6 +83,8 @@ typedef struct Message
 	struct raft_message raft;	/* MESSAGE_RAFT */
 	uint64		term;			/* MESSAGE_FORWARD */
 	char		conninfo[STORE_CONNINFO_SIZE];	/* MESSAGE_HELLO, _REACHED */
+	uint64		link_index;		/* MESSAGE_CHAIN */
+	uint64		link_chain;
 	uint32		n_entries;
 	LogEntry   *entries;		/* palloc'd array, data points into the bytes */
 
@@ -104,6 +109,9 @@ extern void message_encode_forward(StringInfo buf, const MessageOrigin *origin,
 extern void message_encode_address(StringInfo buf, MessageKind kind,
 								   const MessageOrigin *origin, uint64 from, uint64 to,
 								   const char *conninfo);
+
+extern void message_encode_chain(StringInfo buf, const MessageOrigin *origin,
+								 uint64 from, uint64 to, uint64 index, uint64 chain);
 
 /* Space that an entry takes in a message, for cutting messages to size. */
 extern Size message_entry_size(uint32 length);

@@ -37,6 +37,7 @@ struct PeerSession
 	PGconn	   *conn;			/* counted as an external descriptor */
 	PGresult   *result;			/* the latest */
 	char	   *row;			/* of a COPY, the latest; libpq's */
+	char		notice[256];	/* the latest that is to be passed on */
 	uint64		start;			/* monotonic_ms() of the call, or of this wait */
 	int			timeout_ms;
 };
@@ -150,6 +151,27 @@ report_lost_connection(PeerSession *session)
 			 errdetail_internal("%s", libpq_complaint(session))));
 }
 
+/* Called by libpq, so it must not raise an error. */
+static void
+note_notice(void *arg, const PGresult *notice)
+{
+	PeerSession *session = (PeerSession *) arg;
+	const char *message = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
+
+	if (message != NULL)
+		strlcpy(session->notice, message, sizeof(session->notice));
+}
+
+static void
+pass_notice_on(PeerSession *session)
+{
+	if (session->notice[0] == '\0')
+		return;
+	ereport(NOTICE, (errmsg_internal("%s", session->notice)));
+	session->notice[0] = '\0';
+	session->start = monotonic_ms();
+}
+
 /* Wait until the next call of PQgetResult() returns at once. */
 static void
 session_wait_for_result(PeerSession *session)
@@ -160,6 +182,7 @@ session_wait_for_result(PeerSession *session)
 	{
 		bool		ready;
 
+		pass_notice_on(session);
 		if (unsent < 0)
 			report_lost_connection(session);
 		if (!session_wait(session,
@@ -383,23 +406,49 @@ peer_open(const char *conninfo, int timeout_ms, const char *purpose,
 		  const char *settings)
 {
 	PeerSession *session = palloc0(sizeof(PeerSession));
-	char	   *problem;
 
 	session->start = monotonic_ms();
 	session->timeout_ms = timeout_ms;
-	problem = session_connect(session, conninfo, purpose, settings);
-	if (problem != NULL)
-		report_no_session(problem);
+	PG_TRY();
+	{
+		char	   *problem = session_connect(session, conninfo, purpose, settings);
+
+		if (problem != NULL)
+			report_no_session(problem);
+	}
+	PG_CATCH();
+	{
+		session_release(session);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	PQsetNoticeReceiver(session->conn, note_notice, session);
 	return session;
+}
+
+void
+peer_send(PeerSession *session, const char *query,
+		  int n_params, const char *const *params)
+{
+	if (!PQsendQueryParams(session->conn, query, n_params, NULL, params, NULL, NULL, 0) ||
+		PQflush(session->conn) < 0)
+		report_lost_connection(session);
+}
+
+PeerRows *
+peer_take(PeerSession *session)
+{
+	session->start = monotonic_ms();
+	session_take_results(session);
+	return copy_rows(session->result);
 }
 
 PeerRows *
 peer_query(PeerSession *session, const char *query,
 		   int n_params, const char *const *params)
 {
-	session->start = monotonic_ms();
-	session_query(session, query, n_params, params);
-	return copy_rows(session->result);
+	peer_send(session, query, n_params, params);
+	return peer_take(session);
 }
 
 void

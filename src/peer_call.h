@@ -51,8 +51,8 @@ extern PeerRows *peer_try(const char *conninfo, int timeout_ms,
 						  char **problem);
 
 /*
- * A session of several statements, for a process that ends when one of them
- * fails: errors are as above, and do not close it.  purpose names it to the
+ * A session of several statements.  Errors are as above, and do not close it;
+ * one of peer_open() leaves nothing behind.  purpose names it to the
  * other side, settings are for the session there ("-c name=value").  No wait
  * for the other side may be longer than timeout_ms; how long all of it takes
  * is not limited.  In the current memory context.
@@ -63,6 +63,14 @@ extern PeerSession *peer_open(const char *conninfo, int timeout_ms,
 							  const char *purpose, const char *settings);
 extern PeerRows *peer_query(PeerSession *session, const char *query,
 							int n_params, const char *const *params);
+
+/*
+ * The two halves of that, for who asks several members at once.  A NOTICE of the
+ * other side is passed on, and is a sign of life: the wait begins anew.
+ */
+extern void peer_send(PeerSession *session, const char *query,
+					  int n_params, const char *const *params);
+extern PeerRows *peer_take(PeerSession *session);
 
 /* Nothing is said to the other side but farewell. */
 extern void peer_close(PeerSession *session);

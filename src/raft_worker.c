@@ -20,6 +20,7 @@
 #include "blocker.h"
 #include "clock.h"
 #include "common/pg_prng.h"
+#include "comparison.h"
 #include "disk_space.h"
 #include "greeting.h"
 #include "inbox.h"
@@ -87,6 +88,7 @@ static struct
 	bool		more_records;	/* the inbox was not emptied */
 	bool		refused;		/* the core took no proposal this turn */
 	bool		removed;		/* this node is no member any more, for good */
+	uint64		diverged_ms;	/* when its state was found to differ; 0: never */
 	raft_id		promotable;
 	char		last_leader[STORE_NAME_SIZE];
 	LogEntry	batch[RAFT_MAX_BATCH];
@@ -215,6 +217,11 @@ receive_message(InboxRecord *record)
 	if (message.header.kind == MESSAGE_HELLO || message.header.kind == MESSAGE_REACHED)
 	{
 		receive_greeting(&message);
+		return;
+	}
+	if (message.header.kind == MESSAGE_CHAIN)
+	{
+		comparison_received(&message, worker.update.leader);
 		return;
 	}
 	if (message.header.kind == MESSAGE_FORWARD)
@@ -483,25 +490,34 @@ tend_members(void)
 	admin_tend(&worker.update);
 }
 
+/*
+ * A node whose state is not that of the others stops serving; it gives away the
+ * leadership first, if it has it and somebody takes it.
+ */
+static void
+compare_states(void)
+{
+	uint64		index = comparison_tend(worker.update.state == RAFT_LEADER,
+										worker.applied_index, worker.now_ms);
+
+	if (index == 0 || worker.removed)
+		return;
+	if (worker.diverged_ms == 0)
+	{
+		recovery_note_divergence(index);
+		worker.diverged_ms = worker.now_ms;
+	}
+	if (worker.update.state != RAFT_LEADER ||
+		worker.now_ms - worker.diverged_ms > 2 * worker.options.election_timeout_ms)
+		proc_exit(1);
+	new_event(RAFT_TRANSFER_REQUESTED)->u.peer.peer = 0;
+	(void) step(NULL);
+}
+
 /* ------------------------------------------------------------------------
  * What others may know
  * ------------------------------------------------------------------------
  */
-
-static void
-publish_problem(void)
-{
-	SnapshotRequest request;
-	uint64		delay_ms;
-
-	/* What went wrong with a copy is no problem once we can do without. */
-	if (!snapshot_is_wanted(&request, worker.now_ms,
-							SNAPSHOT_REQUEST_BEATS * store_heartbeat_interval, &delay_ms))
-		status_set_problem(WORKER_SNAPSHOT, NULL);
-	status_set_problem(WORKER_RAFT,
-					   link_report_problem(worker.transport, worker.update.leader,
-										   worker.node_id, worker.removed));
-}
 
 static void
 publish(void)
@@ -543,7 +559,8 @@ publish(void)
 	versions_report(worker.node_id, &status);
 	disk_space_report(worker.node_id, &status);
 	status_publish(&status);
-	publish_problem();
+	link_report_problems(worker.transport, worker.update.leader, worker.node_id,
+						 worker.removed, worker.now_ms);
 
 	worker.published_ms = worker.now_ms;
 	worker.state_changed = false;
@@ -784,6 +801,7 @@ one_turn(void)
 	raise_version();
 	watch_space();
 	tend_members();
+	compare_states();
 
 	flush_turn();
 	publish_progress();
@@ -791,38 +809,6 @@ one_turn(void)
 	lend_log();
 	sleep_until_due();
 	MemoryContextReset(worker.turn_context);
-}
-
-static void
-restore(const RaftLogContents *contents, uint64 applied_index)
-{
-	struct raft_restored restored = {
-		.id = contents->state.node_id,
-		.term = contents->state.term,
-		.vote = contents->state.vote,
-		.base_index = contents->state.base_index,
-		.base_term = contents->state.base_term,
-		.last_index = contents->last_index,
-		.applied_index = applied_index,
-		.n_runs = contents->n_runs,
-		.runs = contents->runs
-	};
-	struct raft_violation violation = {0};
-
-	worker.options = timing();
-	restored.config.index = contents->membership_index;
-	membership_config(&contents->membership, &restored.config.config);
-	restored.previous_config.index = contents->previous_membership_index;
-	membership_config(&contents->previous_membership, &restored.previous_config.config);
-
-	if (raft_init(&worker.node, &restored, &worker.options, monotonic_ms(),
-				  pg_prng_uint64(&pg_global_prng_state), &violation) != RAFT_OK)
-		ereport(FATAL,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("the stored state of this member contradicts itself: %s",
-						violation.rule ? violation.rule : "unknown"),
-				 errdetail("Expected " UINT64_FORMAT ", found " UINT64_FORMAT ".",
-						   violation.expected, violation.found)));
 }
 
 static void
@@ -840,6 +826,8 @@ open_node(void)
 	applied_index = machine_open().index;
 	worker.removed = recovery_was_removed(&contents->state);
 	problem = recovery_begin_start(&contents->state);
+	pg_atomic_write_u32(&progress->divergence, recovery_has_diverged() ?
+						DIVERGENCE_FOUND : DIVERGENCE_NONE);
 	worker_commit();
 	if (problem != NULL)
 	{
@@ -852,12 +840,14 @@ open_node(void)
 	worker.origin.understands = COMMAND_VERSION;
 	worker.node_id = contents->state.node_id;
 	worker.transport = transport_create();
-	restore(contents, applied_index);
+	worker.options = timing();
+	turn_restore(&worker.node, contents, applied_index, &worker.options);
 	roster_init(contents, worker.transport);
 	turn_init(contents->last_index);
 	pending_init(contents->state.term);
 	outbox_init(worker.transport, &worker.origin);
 	greeting_init(worker.transport, &worker.origin, worker.node_id);
+	comparison_init(worker.transport, &worker.origin, worker.node_id);
 	inbox_begin();
 
 	worker.applied_index = applied_index;

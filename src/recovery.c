@@ -52,6 +52,9 @@
 /* What raft_state says of a member that was removed, in place of a reason. */
 #define REMOVED_MARK	"it was removed from its cluster"
 
+/* And how the reason begins of one whose state differs. */
+#define DIVERGED_MARK	"its state differs"
+
 static struct
 {
 	RaftLogContents log;
@@ -280,6 +283,7 @@ publish_detached(void)
 	for (uint32 i = 0; i < membership->n_members; i++)
 		status->members[i].member = membership->members[i];
 	status_publish(status);
+	status_set_divergence(NULL, false);
 	status_set_version(membership->version);
 	status_set_problem(WORKER_RAFT, psprintf("this node is detached: %s", detached.reason));
 	pg_atomic_write_u64(&progress->last_index, detached.log.last_index);
@@ -382,6 +386,39 @@ bool
 recovery_was_removed(const RaftState *state)
 {
 	return strcmp(state->shut_out, REMOVED_MARK) == 0;
+}
+
+void
+recovery_note_divergence(uint64 index)
+{
+	RaftState  *state = palloc(sizeof(RaftState));
+	char		reason[SHUT_OUT_SIZE];
+
+	snprintf(reason, sizeof(reason),
+			 DIVERGED_MARK " from that of a majority of the members since index " UINT64_FORMAT " or before",
+			 index);
+	worker_begin("noting that the state of this member differs");
+	log_tables_read_state(state);
+	log_tables_save_start(&state->home, state->start, reason);
+	worker_commit();
+	pg_atomic_write_u32(&progress->divergence, DIVERGENCE_FOUND);
+	ereport(WARNING,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("this node stops serving: %s", reason),
+			 errdetail("More than half of the voters agree on what the log up to there has led to, and this node has come to something else."),
+			 errhint("See \"Divergence\" in the documentation of operations. " SHUT_OUT_HINT)));
+}
+
+bool
+recovery_has_diverged(void)
+{
+	RaftState  *state = palloc0(sizeof(RaftState));
+	bool		diverged;
+
+	log_tables_read_state(state);
+	diverged = strncmp(state->shut_out, DIVERGED_MARK, strlen(DIVERGED_MARK)) == 0;
+	pfree(state);
+	return diverged;
 }
 
 /*

@@ -54,6 +54,16 @@ extern void recovery_shut_out(uint64 by, Transport *transport) pg_attribute_nore
 extern void recovery_note_removal(void);
 extern bool recovery_was_removed(const RaftState *state);
 
+/*
+ * The state of this node differs from that of a majority of the voters: note it
+ * durably, and serve no more.  The caller hands over what it has to, and then
+ * starts the worker anew, as a detached node.
+ */
+extern void recovery_note_divergence(uint64 index);
+
+/* Does the stored state of this node say so?  Needs a transaction. */
+extern bool recovery_has_diverged(void);
+
 /* The core found that a member lost what it acknowledged: shut it out. */
 extern void recovery_lost_data(raft_id member);
 

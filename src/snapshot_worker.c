@@ -58,9 +58,8 @@ static struct
 	PeerSession *session;
 
 	/* the copy */
-	uint64		index;
+	MachinePosition state;
 	uint64		term;
-	uint64		floor;
 	bytea	   *membership;
 
 	/* the COPY stream being read */
@@ -135,7 +134,8 @@ begin_copy(const NodeStatus *node, const SnapshotRequest *request)
 	/* The indexes have the order already. */
 	(void) peer_query(worker.session, "SET LOCAL enable_sort = off", 0, NULL);
 	rows = peer_query(worker.session,
-					  "SELECT format, index, term, floor, membership, resources, events"
+					  "SELECT format, index, term, floor, membership, resources, events,"
+					  " chain, digest"
 					  " FROM store.raft_copy($1, $2, $3)", 3, params);
 	if (rows->n_rows != 1)
 		ereport(ERROR,
@@ -147,14 +147,16 @@ begin_copy(const NodeStatus *node, const SnapshotRequest *request)
 				 errmsg("the copy is of format %s, and this server knows format %d",
 						PEER_VALUE(rows, 0, 0), SNAPSHOT_FORMAT),
 				 errhint("Upgrade the extension's library and restart the server.")));
-	worker.index = number(rows, 1);
+	worker.state.index = number(rows, 1);
 	worker.term = number(rows, 2);
-	worker.floor = number(rows, 3);
+	worker.state.floor = number(rows, 3);
 	worker.membership =
 		DatumGetByteaP(DirectFunctionCall1(byteain, CStringGetDatum(PEER_VALUE(rows, 0, 4))));
-	worker.progress.index = worker.index;
+	worker.progress.index = worker.state.index;
 	worker.progress.resources_total = number(rows, 5);
 	worker.progress.events_total = number(rows, 6);
+	worker.state.chain = (uint64) strtoi64(PEER_VALUE(rows, 0, 7), NULL, 10);
+	worker.state.digest = (uint64) strtoi64(PEER_VALUE(rows, 0, 8), NULL, 10);
 }
 
 static void
@@ -267,7 +269,7 @@ borrow_log(void)
 {
 	SnapshotLoan loan;
 
-	snapshot_ask_loan(worker.index, worker.term);
+	snapshot_ask_loan(worker.state.index, worker.term);
 	status_wake(WORKER_RAFT);
 	while ((loan = snapshot_loan(NULL, NULL)) == SNAPSHOT_LOAN_ASKED)
 	{
@@ -291,18 +293,18 @@ install(void)
 	worker_begin("replacing the state by the copy");
 	machine_copy_lock();
 	worker_check();
-	machine_copy_install(worker.index, worker.floor);
+	machine_copy_install(&worker.state);
 
 	enter(SNAPSHOT_REPLACING_LOG);
 	if (!borrow_log())
 	{
 		ereport(LOG,
 				(errmsg("the copy of the store as of index " UINT64_FORMAT " is not needed any more",
-						worker.index)));
+						worker.state.index)));
 		snapshot_fulfilled();
 		proc_exit(0);
 	}
-	log_tables_replace(worker.index, worker.term, VARDATA(worker.membership),
+	log_tables_replace(worker.state.index, worker.term, VARDATA(worker.membership),
 					   VARSIZE(worker.membership) - VARHDRSZ);
 	lifecycle_new_epoch_at_commit();
 
@@ -390,7 +392,7 @@ store_snapshot_main(Datum arg)
 	status_set_problem(WORKER_SNAPSHOT, NULL);
 	ereport(LOG,
 			(errmsg("this node was brought up to date by a copy as of index " UINT64_FORMAT,
-					worker.index),
+					worker.state.index),
 			 errdetail(UINT64_FORMAT " resources and " UINT64_FORMAT " events came from member \"%s\".",
 					   worker.progress.resources_done, worker.progress.events_done,
 					   worker.progress.peer)));

@@ -79,6 +79,7 @@ status_shmem_init(void)
 	pg_atomic_init_u64(&progress->epoch, 0);
 	pg_atomic_init_u32(&progress->version, 0);
 	pg_atomic_init_u32(&progress->room, ROOM_ENOUGH);
+	pg_atomic_init_u32(&progress->divergence, DIVERGENCE_UNKNOWN);
 	ConditionVariableInit(&shared->version_known);
 	for (int i = 0; i < N_WORKERS; i++)
 		pg_atomic_init_u32(&shared->workers[i], 0);
@@ -100,6 +101,7 @@ status_reset_progress(void)
 	pg_atomic_write_u64(&progress->answered_index, PG_UINT64_MAX);
 	pg_atomic_write_u64(&progress->notified_index, 0);
 	pg_atomic_write_u32(&progress->version, 0);
+	pg_atomic_write_u32(&progress->divergence, DIVERGENCE_UNKNOWN);
 }
 
 static void
@@ -248,6 +250,15 @@ status_set_problem(WorkerKind kind, const char *problem)
 			set_problem(node->problem, sizeof(node->problem), problem);
 			break;
 	}
+}
+
+void
+status_set_divergence(const char *problem, bool undecided)
+{
+	NodeStatus *node = &shared->node;
+
+	node->undecided = undecided;
+	set_problem(node->divergence, sizeof(node->divergence), problem);
 }
 
 void

@@ -69,6 +69,8 @@ typedef struct NodeStatus
 	char		queue_problem[256]; /* of the notification queue; notify worker */
 	char		snapshot_problem[256];	/* of the snapshot worker */
 	char		disk_problem[256];	/* of the disks; raft worker */
+	char		divergence[256];	/* members whose state differs; raft worker */
+	bool		undecided;		/* and no majority says who is right */
 	uint64		next_id;		/* of the membership; 0: not committed */
 	uint32		n_members;
 	MemberStatus members[RAFT_MAX_MEMBERS];
@@ -81,6 +83,17 @@ typedef enum RoomVerdict
 	ROOM_LOW,					/* this node is short of disk space */
 	ROOM_CLOSED					/* the leader says that too few have some */
 } RoomVerdict;
+
+/*
+ * Does the state of this node differ from that of a majority of the members?
+ * UNKNOWN: nobody has looked yet, the tables know (recovery.h).
+ */
+typedef enum Divergence
+{
+	DIVERGENCE_UNKNOWN,
+	DIVERGENCE_NONE,
+	DIVERGENCE_FOUND
+} Divergence;
 
 typedef struct SharedProgress
 {
@@ -127,6 +140,9 @@ typedef struct SharedProgress
 
 	/* may backends let the store grow?  RoomVerdict; raft worker */
 	pg_atomic_uint32 room;
+
+	/* whether this node may serve, a Divergence; raft worker */
+	pg_atomic_uint32 divergence;
 
 	/* how far events were published; notify worker */
 	pg_atomic_uint64 notified_index;
@@ -201,6 +217,9 @@ extern void status_set_stopped(void);
 
 /* NULL or empty: no problem (any more). */
 extern void status_set_problem(WorkerKind kind, const char *problem);
+
+/* Members that differ, as of comparison_problem(); the raft worker. */
+extern void status_set_divergence(const char *problem, bool undecided);
 
 /*
  * The same for what keeps the notify worker from publishing.  It stands beside

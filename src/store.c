@@ -27,6 +27,7 @@
 #include "store.h"
 
 #include "api_receive.h"
+#include "chain.h"
 #include "fmgr.h"
 #include "inbox.h"
 #include "lifecycle.h"
@@ -57,6 +58,7 @@ request_shmem(void)
 		prev_shmem_request_hook();
 
 	RequestAddinShmemSpace(status_shmem_size());
+	RequestAddinShmemSpace(chain_shmem_size());
 	RequestAddinShmemSpace(starts_shmem_size());
 	RequestAddinShmemSpace(stats_shmem_size());
 	RequestAddinShmemSpace(inbox_shmem_size());
@@ -77,6 +79,7 @@ startup_shmem(void)
 
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	status_shmem_init();
+	chain_shmem_init();
 	starts_shmem_init();
 	stats_shmem_init();
 	inbox_shmem_init();

@@ -13,6 +13,8 @@
  */
 #include "turn.h"
 
+#include "clock.h"
+#include "common/pg_prng.h"
 #include "outbox.h"
 #include "pending.h"
 #include "roster.h"
@@ -52,6 +54,38 @@ turn_init(uint64 last_index)
 	turn.max_deferred = RAFT_MAX_MESSAGES;
 	turn.deferred = palloc(turn.max_deferred * sizeof(struct raft_message));
 	tail_init(last_index);
+}
+
+void
+turn_restore(struct raft *node, const RaftLogContents *contents, uint64 applied_index,
+			 const struct raft_options *options)
+{
+	struct raft_restored restored = {
+		.id = contents->state.node_id,
+		.term = contents->state.term,
+		.vote = contents->state.vote,
+		.base_index = contents->state.base_index,
+		.base_term = contents->state.base_term,
+		.last_index = contents->last_index,
+		.applied_index = applied_index,
+		.n_runs = contents->n_runs,
+		.runs = contents->runs
+	};
+	struct raft_violation violation = {0};
+
+	restored.config.index = contents->membership_index;
+	membership_config(&contents->membership, &restored.config.config);
+	restored.previous_config.index = contents->previous_membership_index;
+	membership_config(&contents->previous_membership, &restored.previous_config.config);
+
+	if (raft_init(node, &restored, options, monotonic_ms(),
+				  pg_prng_uint64(&pg_global_prng_state), &violation) != RAFT_OK)
+		ereport(FATAL,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("the stored state of this member contradicts itself: %s",
+						violation.rule ? violation.rule : "unknown"),
+				 errdetail("Expected " UINT64_FORMAT ", found " UINT64_FORMAT ".",
+						   violation.expected, violation.found)));
 }
 
 static void

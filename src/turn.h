@@ -19,6 +19,10 @@
 /* Start with a log that ends at last_index, all of it durable. */
 extern void turn_init(uint64 last_index);
 
+/* Start the core from what the tables have; FATAL if that contradicts itself. */
+extern void turn_restore(struct raft *node, const RaftLogContents *contents,
+						 uint64 applied_index, const struct raft_options *options);
+
 /*
  * Take on the duties of an update.  entries are what it appends, from
  * append_first on (a NOOP has none): their index and term are filled in here;

@@ -61,6 +61,9 @@ fuzz_one(const char *data, Size length)
 	else if (header.kind == MESSAGE_HELLO || header.kind == MESSAGE_REACHED)
 		message_encode_address(&again, header.kind, &header.origin, header.from,
 							   header.to, message.conninfo);
+	else if (header.kind == MESSAGE_CHAIN)
+		message_encode_chain(&again, &header.origin, header.from, header.to,
+							 message.link_index, message.link_chain);
 	else
 		message_encode_forward(&again, &header.origin, header.from, header.to,
 							   message.term, message.entries, message.n_entries);

@@ -64,6 +64,11 @@ random_message(StringInfo buf)
 							   &origin, 1, 2, random_string(1, 100));
 		return;
 	}
+	if (below(4) == 0)
+	{
+		message_encode_chain(buf, &origin, 1, 2, 1 + below(1000), below(1000));
+		return;
+	}
 	for (i = 0; i < n_entries; i++)
 		random_entry(&entries[i], false);
 	message_encode_forward(buf, &origin, 1, 2, 3, entries, n_entries);

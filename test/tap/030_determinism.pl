@@ -248,13 +248,19 @@ my %TABLES = (
 	events => 'SELECT * FROM store.events WHERE resource_version >'
 	  . ' (SELECT compacted_revision FROM store.status) ORDER BY resource_version, ordinal');
 
-# Both tables and the floor, in COPY's binary format, which no setting changes.
+# The newest applied position: index, chain, digest.
+my $POSITION = 'SELECT index, chain, digest FROM (TABLE store.raft_applied_0'
+  . ' UNION ALL TABLE store.raft_applied_1) AS marks ORDER BY index DESC LIMIT 1';
+
+# Both tables and the floor, in COPY's binary format, which no setting changes;
+# and what the resources should add up to.
 sub dumps
 {
 	my ($node) = @_;
 	my %result = (floor => $node->safe_psql('postgres',
 			'SELECT compacted_revision FROM store.status'));
 
+	$result{digest} = $node->safe_psql('postgres', "SELECT digest FROM ($POSITION) AS position");
 	for my $table (keys %TABLES)
 	{
 		IPC::Run::run(
@@ -371,6 +377,25 @@ ok( $one->safe_psql('postgres',
 	$four->safe_psql('postgres', 'CREATE EXTENSION store');
 	$cluster->join_node($four, $two);
 	is_like_reference($four);
+	push @nodes, $four;
+}
+
+# All have come to the same chain: in batches of different sizes, with crashes or
+# without, and the last one in its own time.
+{
+	my ($index, $chain) = split /\|/, $one->safe_psql('postgres', $POSITION);
+
+	for my $node (@nodes[ 1 .. $#nodes ])
+	{
+		ok($node->poll_query_until('postgres', "SELECT index >= $index FROM ($POSITION) AS p"),
+			$node->name . ' is there, too');
+	}
+	is($_->safe_psql('postgres', "SELECT chain FROM ($POSITION) AS p WHERE index = $index"),
+		$chain, $_->name . ": the same chain at $index")
+	  for @nodes;
+	is( $nodes[-1]->safe_psql('postgres',
+			'SELECT count(*), count(DISTINCT digest) FROM store.verify() WHERE agrees'),
+		'4|1', 'and the tables of all are what was applied');
 }
 
 done_testing();

@@ -196,6 +196,23 @@ $cluster->wait_all_writable;
 # A node that joins.
 # ----------------------------------------------------------------------------
 
+# Change a stamp past the guard.
+sub damage
+{
+	my ($node, $by) = @_;
+
+	$node->safe_psql('postgres', <<"SQL");
+BEGIN;
+ALTER TABLE store.resources DISABLE TRIGGER ALL;
+UPDATE store.resources SET generation = generation $by
+	WHERE namespace = 'ballast' AND name = 'n-1';
+ALTER TABLE store.resources ENABLE ALWAYS TRIGGER guard;
+ALTER TABLE store.resources ENABLE ALWAYS TRIGGER guard_row;
+COMMIT;
+SQL
+	return;
+}
+
 {
 	my $four = StoreCluster->server('node4', conf => $CONF);
 
@@ -203,9 +220,17 @@ $cluster->wait_all_writable;
 	cmp_ok($leader->safe_psql('postgres', 'SELECT first_index FROM store.status'),
 		'>', 1, 'the log does not reach back to its beginning');
 	$four->safe_psql('postgres', 'CREATE EXTENSION store');
+
+	# Of the leader, which it asks first, it takes nothing: a row there is not
+	# what was applied.  The next member has it right.
+	damage($leader, '+ 1');
 	$cluster->join_node($four, $leader);
 	is($four->safe_psql('postgres', q{SELECT role FROM store.members WHERE name = 'node4'}),
 		'voter', 'a node joins all the same');
+	like(slurp_file($four->logfile),
+		qr/ERROR:  the copy of the state is not what its sender has applied/,
+		'it has refused a copy that does not add up');
+	damage($leader, '- 1');
 	is_same_state('after joining', $leader, $four);
 	push @{ $cluster->{nodes} }, $four;
 }

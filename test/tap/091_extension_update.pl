@@ -3,7 +3,7 @@
 # are of different releases, and says what to do.
 #
 # So far there is one release.  So a chain is made up besides: "0.0", which lacks
-# a column that 0.1 has in two views, and "next", which has a function more.
+# columns that 0.1 has in two views, and "next", which has a function more.
 
 use strict;
 use warnings;
@@ -118,7 +118,7 @@ my ($views) =
 my ($tables) = $script =~ /^(GRANT SELECT ON store\.status[^;]*;)/m or die 'no grants';
 my ($functions) = $script =~ /^(GRANT EXECUTE ON FUNCTION store\.node_status[^;]*;)/m
   or die 'no grants';
-my $without = $views =~ s/,\s*(?:OUT )?protocol(?: integer)?$//mgr;
+my $without = $views =~ s/,\s*(?:OUT )?(?:protocol|diverged)(?: integer| boolean)?(?=,|$)//mgr;
 my $earlier = $script =~ s/\Q$views\E/$without/r;
 my $update = <<"SQL";
 DROP VIEW store.status;

@@ -113,6 +113,9 @@ recode_message(const char *data, Size length, StringInfo again)
 		else if (header->kind == MESSAGE_HELLO || header->kind == MESSAGE_REACHED)
 			message_encode_address(again, header->kind, &header->origin,
 								   header->from, header->to, message.conninfo);
+		else if (header->kind == MESSAGE_CHAIN)
+			message_encode_chain(again, &header->origin, header->from, header->to,
+								 message.link_index, message.link_chain);
 		else
 			message_encode_forward(again, &header->origin, header->from, header->to,
 								   message.term, message.entries, message.n_entries);
@@ -431,6 +434,29 @@ test_address(MessageKind kind)
 }
 
 static void
+test_chain(void)
+{
+	StringInfoData buf;
+	MessageOrigin origin;
+	Message		message;
+	uint64		index = 1 + below(1000000);
+	uint64		chain = below(1000000);
+
+	initStringInfo(&buf);
+	memset(&origin, 7, sizeof(origin));
+	message_encode_chain(&buf, &origin, 1, 2, index, chain);
+	CHECK(message_decode(buf.data, buf.len, &message) == NULL);
+	CHECK(message.header.kind == MESSAGE_CHAIN && message.n_entries == 0);
+	CHECK(message.link_index == index && message.link_chain == chain);
+	abuse(recode_message, &buf);
+
+	/* nothing is applied at index 0 */
+	resetStringInfo(&buf);
+	message_encode_chain(&buf, &origin, 1, 2, 0, chain);
+	CHECK(message_decode(buf.data, buf.len, &message) != NULL);
+}
+
+static void
 test_jsonb(void)
 {
 	StringInfoData buf;
@@ -494,6 +520,7 @@ main(int argc, char **argv)
 		test_forward();
 		test_address(MESSAGE_HELLO);
 		test_address(MESSAGE_REACHED);
+		test_chain();
 		test_jsonb();
 		test_noise();
 	}
