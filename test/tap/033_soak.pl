@@ -73,13 +73,17 @@ my (%errors, $n_started);
 sub start_client
 {
 	my ($node, $kind) = @_;
-	my $client = { kind => $kind, error => '', input => "SELECT 1;\n" };
+	my $client = {
+		kind => $kind,
+		input => "SELECT 1;\n",
+		errors => "$PostgreSQL::Test::Utils::tmp_check/client.errors." . ++$n_started
+	};
 	my @psql = ('psql', '-XAtq', '-d', $node->connstr('postgres'), '-f', '-');
 	my @feed = $kind eq 'idle' ? () :
-	  ([ $^X, '-e', $FEED, $statements{$kind}, $seed + ++$n_started ], '|');
+	  ([ $^X, '-e', $FEED, $statements{$kind}, $seed + $n_started ], '|');
 
 	$client->{run} = IPC::Run::start(@feed, \@psql, $kind eq 'idle' ? ('<', \$client->{input}) : (),
-		'>', '/dev/null', '2>', \$client->{error});
+		'>', '/dev/null', '2>', $client->{errors});
 	return $client;
 }
 
@@ -88,9 +92,11 @@ sub end_client
 	my ($client) = @_;
 
 	$client->{run}->kill_kill(grace => 0);
-	$errors{ $client->{kind} }{$_}++ for $client->{error} =~ /(?:ERROR|FATAL):  (\w{5})\s*$/mg;
+	my $text = slurp_file($client->{errors});
+	unlink $client->{errors};
+	$errors{ $client->{kind} }{$_}++ for $text =~ /(?:ERROR|FATAL):  (\w{5})\s*$/mg;
 	$errors{ $client->{kind} }{'too many'}++
-	  if $client->{error} =~ /too many clients|remaining connection slots/;
+	  if $text =~ /too many clients|remaining connection slots/;
 	return;
 }
 
@@ -141,7 +147,8 @@ my $start = time();
 my ($first, @clients);
 my ($shown, $n_terminated) = (0, 0);
 
-while (time() - $start < $seconds)
+# at least twice as many as at a time, however slow the machine
+while (time() - $start < $seconds || $n_started < 2 * $CLIENTS)
 {
 	my $node = $nodes[ rand @nodes ];
 	my $part = (time() - $start) / $seconds;
