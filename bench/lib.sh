@@ -8,6 +8,27 @@
 #
 # Copyright (c) 2026, store contributors
 
+# Run this script in a workshop of its own, because the servers refuse root, and
+# bring its results back; returns only in there.
+bench_enter()
+{
+	local folder status=0
+
+	[ -z "${WORKSHOP:-}" ] || return 0
+	folder=$(mktemp -d "${TMPDIR:-/tmp}/store-XXXXXX")
+	# shellcheck disable=SC2064
+	trap "rm -rf '$folder'" EXIT
+	BENCH_COMMIT=$(git rev-parse --short HEAD 2>/dev/null || say unknown)
+	if [ -n "$(git status --porcelain -- src sql Makefile 2>/dev/null)" ]; then
+		BENCH_COMMIT=$BENCH_COMMIT-changed
+	fi
+	export BENCH_COMMIT
+	(SCRIPT=bench/$(basename "$0") enter_workshop "$folder" "$@") || status=$?
+	mkdir -p bench/results
+	cp "$folder"/results/* bench/results/ 2>/dev/null || true
+	exit $status
+}
+
 # Settings for each server, store or not.
 bench_settings()
 {
@@ -115,6 +136,41 @@ plain_stop()
 	done
 }
 
+# 20,000 objects to put and get, and 10,000 to list, in the store in $CLUSTER and
+# on the plain server with port $1.
+bench_fill()
+{
+	say "Filling both with 30,000 objects"
+	node_sql 1 "SELECT count(store.put(format('{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",
+		\"metadata\":{\"name\":\"key%s\",\"namespace\":\"bench\"},
+		\"data\":{\"value\":\"%s\"}}', k, repeat('x', 400))::jsonb))
+		FROM generate_series(1, 20000) k" >/dev/null &
+	node_sql 1 "SELECT count(store.put(format('{\"apiVersion\":\"bench/v1\",\"kind\":\"Item\",
+		\"metadata\":{\"name\":\"item%s\",\"namespace\":\"list%s\"},
+		\"spec\":{\"value\":\"%s\"}}', k, k % 100, repeat('x', 400))::jsonb))
+		FROM generate_series(1, 10000) k" >/dev/null
+	wait
+	plain_psql "$1" <<-'SQL'
+		CREATE TABLE kv (namespace text COLLATE "C", name text COLLATE "C",
+			object jsonb NOT NULL, PRIMARY KEY (namespace, name));
+		INSERT INTO kv SELECT 'bench', 'key' || k,
+			(store_object.head || repeat('x', 400) || '"}}')::jsonb
+			FROM generate_series(1, 20000) k, LATERAL (SELECT format('{"apiVersion":"v1",
+			"kind":"ConfigMap","metadata":{"name":"key%s","namespace":"bench",
+			"uid":"00000000-0000-0000-0000-000000000000","generation":1,
+			"resourceVersion":"%s","creationTimestamp":"2026-01-01T00:00:00Z"},
+			"data":{"value":"', k, k) AS head) AS store_object;
+		INSERT INTO kv SELECT 'list' || k % 100, 'item' || k,
+			(store_object.head || repeat('x', 400) || '"}}')::jsonb
+			FROM generate_series(1, 10000) k, LATERAL (SELECT format('{"apiVersion":"bench/v1",
+			"kind":"Item","metadata":{"name":"item%s","namespace":"list%s",
+			"uid":"00000000-0000-0000-0000-000000000000","generation":1,
+			"resourceVersion":"%s","creationTimestamp":"2026-01-01T00:00:00Z"},
+			"spec":{"value":"', k, k % 100, k) AS head) AS store_object;
+		VACUUM ANALYZE kv;
+	SQL
+}
+
 # The machine, in a line.
 bench_machine()
 {
@@ -144,4 +200,83 @@ pgbench_run()
 		END { printf "%.3f %.3f\n", latency[int((NR + 1) / 2)] / 1000,
 			latency[int(NR * 0.99) + (NR * 0.99 > int(NR * 0.99))] / 1000 }'
 	rm -f "$log".*
+}
+
+# ----------------------------------------------------------------------------
+# etcd, by its own load generator, if both are there
+# ----------------------------------------------------------------------------
+
+ETCD_ENDPOINTS=
+ETCD_PIDS=
+
+# Three members in the folder $1, with etcd's own settings.
+etcd_start()
+{
+	local folder=$1 cluster="" n
+	local -a ports
+
+	[ -n "${ETCD:-}" ] && [ -n "${ETCD_LOAD:-}" ] || return 0
+	mkdir -p "$folder"
+	read -ra ports <<<"$(free_ports 6)"
+	for n in 0 1 2; do
+		cluster="$cluster${cluster:+,}etcd$n=http://127.0.0.1:${ports[$n]}"
+		ETCD_ENDPOINTS="$ETCD_ENDPOINTS${ETCD_ENDPOINTS:+,}http://127.0.0.1:${ports[$((n + 3))]}"
+	done
+	for n in 0 1 2; do
+		"$ETCD" --name "etcd$n" --data-dir "$folder/etcd$n" --log-level error \
+			--listen-peer-urls "http://127.0.0.1:${ports[$n]}" \
+			--initial-advertise-peer-urls "http://127.0.0.1:${ports[$n]}" \
+			--listen-client-urls "http://127.0.0.1:${ports[$((n + 3))]}" \
+			--advertise-client-urls "http://127.0.0.1:${ports[$((n + 3))]}" \
+			--initial-cluster "$cluster" >"$folder/etcd$n.log" 2>&1 &
+		ETCD_PIDS="$ETCD_PIDS $!"
+	done
+	wait_until 60 etcd_works || die "etcd does not start; see $folder"
+}
+
+# The load generator makes keys of numbers in binary; this one is an "@".
+etcd_works()
+{
+	"$ETCD_LOAD" --endpoints "${ETCD_ENDPOINTS%%,*}" put --sequential-keys --key-size 1 \
+		--key-space-size 64 --total 64 --val-size 512 >/dev/null 2>&1
+}
+
+etcd_stop()
+{
+	[ -n "$ETCD_PIDS" ] || return 0
+	# shellcheck disable=SC2086
+	kill $ETCD_PIDS 2>/dev/null || true
+	# shellcheck disable=SC2086
+	wait $ETCD_PIDS 2>/dev/null || true
+	ETCD_PIDS=
+	ETCD_ENDPOINTS=
+}
+
+# Its load generator runs by number and not by time, so a short run says how
+# many fit into $SLICE seconds: etcd_load TOTAL CLIENTS put|range [l|s]
+etcd_load()
+{
+	local -a load=("$ETCD_LOAD" --endpoints "$ETCD_ENDPOINTS" --target-leader
+		--conns "$2" --clients "$2")
+
+	if [ "$3" = put ]; then
+		load+=(put --key-size 16 --val-size 512 --key-space-size 20000 --total "$1")
+	else
+		load+=(range @ --consistency "$4" --total "$1")
+	fi
+	"${load[@]}" 2>/dev/null
+}
+
+# Prints what pgbench_run does: etcd_run CLIENTS put|range [l|s]
+etcd_run()
+{
+	local total
+
+	total=$(etcd_load 2000 "$@" | awk -v slice="$SLICE" \
+		'/Requests\/sec:/ { printf "%d", $2 * slice + 1 }')
+	etcd_load "$total" "$@" | awk '
+		/Requests\/sec:/ { tps = $2 }
+		/50% in/ { p50 = $3 * 1000 }
+		/99% in/ { p99 = $3 * 1000 }
+		END { printf "%.1f %.3f %.3f\n", tps, p50, p99 }'
 }

@@ -157,7 +157,8 @@ COMMENT ON COLUMN store.events.previous_version IS
 -- The rows are in segments used in rotation; see src/history.h.  At index X
 -- existed what is in store.resources with resource_version <= X, and what is
 -- previous in the events with previous_version <= X < resource_version.  The
--- second index finds these in the order of keys.
+-- second index finds these in the order of keys.  No two entries of an index are
+-- equal, so looking for duplicates before a page is split would be in vain.
 DO $$
 DECLARE
 	segment text;
@@ -165,14 +166,15 @@ BEGIN
 	FOR i IN 0 .. 7 LOOP
 		segment := pg_catalog.format('store.events_%s', i);
 		EXECUTE pg_catalog.format(
-			'CREATE TABLE %s (PRIMARY KEY (resource_version, ordinal))'
+			'CREATE TABLE %s (PRIMARY KEY (resource_version, ordinal)'
+			' WITH (deduplicate_items = off))'
 			' INHERITS (store.events) WITH (autovacuum_vacuum_insert_threshold = -1,'
 			' toast.autovacuum_vacuum_insert_threshold = -1, toast_tuple_target = 4080)',
 			segment);
 		EXECUTE pg_catalog.format(
 			'CREATE INDEX events_%s_key ON %s'
 			' (api_group, version, kind, namespace NULLS FIRST, name,'
-			' resource_version, previous_version)',
+			' resource_version, previous_version) WITH (deduplicate_items = off)',
 			i, segment);
 		EXECUTE pg_catalog.format('COMMENT ON TABLE %s IS %L', segment,
 			'segment of the history; read store.events instead');

@@ -1,12 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * api_lookup.c
- *	  One resource by its key, without a query.
+ *	  One resource by its key, or all of a kind, without a query.
  *
  * To start an executor, even with a plan that was kept, takes longer than to
- * find the row.  So the most frequent read of all goes straight to the index.
- * It does what the query would do: the caller's right to read the table is
- * checked, locks are kept until the end of the transaction, and the index and
+ * find a row; and of a list it would make two copies and sort them, though the
+ * index has them in order.  So the most frequent reads of all go straight to the
+ * index.  They do what the query would do: the caller's right to read the table
+ * is checked, locks are kept until the end of the transaction, and the index and
  * the table access method see to it that serializable transactions notice.
  *
  * Copyright (c) 2026, store contributors
@@ -33,6 +34,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/rls.h"
 #include "utils/snapmgr.h"
 
 #define N_KEYS			5
@@ -69,12 +71,13 @@ open_resources(void)
 	return rel;
 }
 
-/* May this user read the rows as they are? */
+/* May this user read the rows as they are, past all policies? */
 static bool
 is_plain(Relation rel)
 {
-	return !rel->rd_rel->relrowsecurity && !rel->rd_rel->relhassubclass &&
-		pg_class_aclcheck(RelationGetRelid(rel), GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+	return !rel->rd_rel->relhassubclass &&
+		pg_class_aclcheck(RelationGetRelid(rel), GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
+		check_enable_rls(RelationGetRelid(rel), InvalidOid, true) != RLS_ENABLED;
 }
 
 /* Its unique index, locked, or NULL.  It may have been built anew. */
@@ -102,55 +105,104 @@ open_key(Relation rel)
 }
 
 static void
-fill_keys(ScanKeyData *keys, const Datum *values)
+fill_keys(ScanKeyData *keys, const Datum *values, int n_keys)
 {
-	memcpy(keys, equal_keys, sizeof(equal_keys));
-	for (int i = 0; i < N_KEYS; i++)
+	memcpy(keys, equal_keys, n_keys * sizeof(ScanKeyData));
+	for (int i = 0; i < n_keys; i++)
 		keys[i].sk_argument = values[i];
-	if (DatumGetPointer(values[NAMESPACE_KEY]) == NULL)
+	if (n_keys > NAMESPACE_KEY && DatumGetPointer(values[NAMESPACE_KEY]) == NULL)
 		ScanKeyEntryInitialize(&keys[NAMESPACE_KEY], SK_ISNULL | SK_SEARCHNULL,
 							   NAMESPACE_KEY + 1, InvalidStrategy, InvalidOid, InvalidOid,
 							   InvalidOid, (Datum) 0);
 }
 
+/* The table and its index, locked, if this user may read them so. */
 static bool
-fetch(Relation rel, Relation index, const Datum *values, Datum *object)
+open_both(Relation *rel, Relation *index)
+{
+	*rel = open_resources();
+	*index = is_plain(*rel) ? open_key(*rel) : NULL;
+	if (*index != NULL)
+		return true;
+	table_close(*rel, NoLock);
+	return false;
+}
+
+static void
+close_both(Relation rel, Relation index)
+{
+	index_close(index, NoLock);
+	table_close(rel, NoLock);
+}
+
+/* What begins with these keys, in order, in a snapshot that this pushes. */
+static IndexScanDesc
+begin_scan(Relation rel, Relation index, const Datum *values, int n_keys)
 {
 	ScanKeyData keys[N_KEYS];
-	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	IndexScanDesc scan;
-	bool		found;
 
-	fill_keys(keys, values);
+	fill_keys(keys, values, n_keys);
 	PushActiveSnapshot(GetLatestSnapshot());
-	scan = index_beginscan(rel, index, GetActiveSnapshot(), NULL, N_KEYS, 0);
-	index_rescan(scan, keys, N_KEYS, NULL, 0);
-	found = index_getnext_slot(scan, ForwardScanDirection, slot);
-	if (found)
-	{
-		bool		isnull;
-		Datum		value = slot_getattr(slot, OBJECT_COLUMN, &isnull);
+	scan = index_beginscan(rel, index, GetActiveSnapshot(), NULL, n_keys, 0);
+	index_rescan(scan, keys, n_keys, NULL, 0);
+	return scan;
+}
 
-		*object = datumCopy(value, false, -1);
-	}
+static void
+end_scan(IndexScanDesc scan, TupleTableSlot *slot)
+{
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	PopActiveSnapshot();
-	return found;
 }
 
 LookupResult
 api_lookup(const Datum key[5], Datum *object)
 {
-	Relation	rel = open_resources();
-	Relation	index = is_plain(rel) ? open_key(rel) : NULL;
-	LookupResult result = LOOKUP_NOT_SIMPLE;
+	Relation	rel;
+	Relation	index;
+	TupleTableSlot *slot;
+	IndexScanDesc scan;
+	LookupResult result = LOOKUP_MISSING;
 
-	if (index != NULL)
+	if (!open_both(&rel, &index))
+		return LOOKUP_NOT_SIMPLE;
+	slot = table_slot_create(rel, NULL);
+	scan = begin_scan(rel, index, key, N_KEYS);
+	if (index_getnext_slot(scan, ForwardScanDirection, slot))
 	{
-		result = fetch(rel, index, key, object) ? LOOKUP_FOUND : LOOKUP_MISSING;
-		index_close(index, NoLock);
+		bool		isnull;
+
+		*object = datumCopy(slot_getattr(slot, OBJECT_COLUMN, &isnull), false, -1);
+		result = LOOKUP_FOUND;
 	}
-	table_close(rel, NoLock);
+	end_scan(scan, slot);
+	close_both(rel, index);
 	return result;
+}
+
+bool
+api_scan(const Datum *key, bool namespaced, Tuplestorestate *store, TupleDesc desc)
+{
+	Relation	rel;
+	Relation	index;
+	TupleTableSlot *slot;
+	IndexScanDesc scan;
+
+	if (!open_both(&rel, &index))
+		return false;
+	slot = table_slot_create(rel, NULL);
+	scan = begin_scan(rel, index, key, NAMESPACE_KEY + (namespaced ? 1 : 0));
+	while (index_getnext_slot(scan, ForwardScanDirection, slot))
+	{
+		bool		isnull;
+		Datum		object = slot_getattr(slot, OBJECT_COLUMN, &isnull);
+
+		CHECK_FOR_INTERRUPTS();
+		tuplestore_putvalues(store, desc, &object, &isnull);
+	}
+	end_scan(scan, slot);
+	close_both(rel, index);
+	return true;
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * api_lookup.h
- *	  One resource by its key, without a query.
+ *	  One resource by its key, or all of a kind, without a query.
  *
  *-------------------------------------------------------------------------
  */
@@ -9,6 +9,8 @@
 #define STORE_API_LOOKUP_H
 
 #include "store.h"
+#include "access/tupdesc.h"
+#include "utils/tuplestore.h"
 
 typedef enum LookupResult
 {
@@ -25,5 +27,13 @@ typedef enum LookupResult
  * only, an index that is not there; then nothing was read.
  */
 extern LookupResult api_lookup(const Datum key[5], Datum *object);
+
+/*
+ * The same for all objects of a group, version and kind, and if namespaced is
+ * set of a namespace, in the order of namespace and name: added to a store of
+ * rows that have just the object.  False: only a query can tell.
+ */
+extern bool api_scan(const Datum *key, bool namespaced, Tuplestorestate *store,
+					 TupleDesc desc);
 
 #endif							/* STORE_API_LOOKUP_H */

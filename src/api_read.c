@@ -4,9 +4,9 @@
  *	  store.get(), list(), barrier(), wait_for()
  *
  * The read functions are plain queries on store.resources, run with the rights
- * of whoever calls them, after a barrier; or, for one resource as it is now, a
- * look into the index that amounts to the same (api_lookup.c).  They use a
- * snapshot that is newer than the barrier, not the statement's, which is older.
+ * of whoever calls them, after a barrier; or, for what is there now, a look into
+ * the index that amounts to the same (api_lookup.c).  They use a snapshot that is
+ * newer than the barrier, not the statement's, which is older.
  *
  * Copyright (c) 2026, store contributors
  *
@@ -267,6 +267,10 @@ store_list(PG_FUNCTION_ARGS)
 	key_arguments(&key, args);
 	if (key.namespace != NULL)
 		args[3] = CStringGetTextDatum(key.namespace);
+
+	if (selector == NULL &&
+		api_scan(args, key.namespace != NULL, result->setResult, result->setDesc))
+		return (Datum) 0;
 
 	SPI_connect();
 	if (selector != NULL)

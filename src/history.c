@@ -245,6 +245,7 @@ history_add(Datum *values, bool *isnull)
 		move_on(time);
 		history.writer = table_writer_open(history.segments[history.current].table,
 										   RowExclusiveLock);
+		table_writer_appends(history.writer);
 	}
 	segment = &history.segments[history.current];
 	if (segment->first == 0)

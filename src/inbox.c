@@ -34,6 +34,10 @@
 
 #define RECORD_HEADER	offsetof(InboxRecord, data)
 
+/* What need not wake the consumer. */
+#define DOZE_WRITES		1
+#define DOZE_READS		2
+
 typedef struct Inbox
 {
 	slock_t		mutex;
@@ -42,7 +46,7 @@ typedef struct Inbox
 	uint64		tail;			/* start of the oldest record not released */
 	uint64		size;
 	pg_atomic_uint64 dropped;
-	pg_atomic_uint32 dozing;
+	pg_atomic_uint32 dozing;	/* DOZE_... */
 	ConditionVariable room;
 } Inbox;
 
@@ -146,11 +150,12 @@ reserve(Size size, uint64 limit, uint64 *end)
 static bool
 may_doze(InboxKind kind, uint64 end)
 {
+	uint32		mine = kind == INBOX_WRITE ? DOZE_WRITES : kind == INBOX_READ ? DOZE_READS : 0;
 	uint64		n_bytes;
 	bool		newest;
 
 	pg_memory_barrier();
-	if (kind != INBOX_WRITE || pg_atomic_read_u32(&inbox->dozing) == 0)
+	if ((pg_atomic_read_u32(&inbox->dozing) & mine) == 0)
 		return false;
 	SpinLockAcquire(&inbox->mutex);
 	n_bytes = inbox->head - inbox->tail;
@@ -212,14 +217,15 @@ inbox_begin(void)
 }
 
 void
-inbox_doze(bool doze)
+inbox_doze(bool writes, bool reads)
 {
-	static bool dozing = false;
+	static uint32 dozing = 0;
+	uint32		wanted = (writes ? DOZE_WRITES : 0) | (reads ? DOZE_READS : 0);
 
-	if (doze == dozing)
+	if (wanted == dozing)
 		return;
-	dozing = doze;
-	pg_atomic_write_u32(&inbox->dozing, doze ? 1 : 0);
+	dozing = wanted;
+	pg_atomic_write_u32(&inbox->dozing, wanted);
 	pg_memory_barrier();
 }
 

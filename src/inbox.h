@@ -53,8 +53,8 @@ extern void inbox_shmem_init(void);
 extern Size inbox_max_length(void);
 
 /*
- * Add a record and wake the raft worker, unless it dozes.  Returns false if there is no room.
- * Never waits, never fails otherwise; length must be at most
+ * Add a record and wake the raft worker, unless it dozes.  Returns false if
+ * there is no room.  Never waits, never fails otherwise; length must be at most
  * inbox_max_length().
  */
 extern bool inbox_put(InboxKind kind, uint32 slot, uint64 sequence,
@@ -79,12 +79,13 @@ extern InboxRecord *inbox_next(void);
 extern void inbox_release(void);
 
 /*
- * The consumer has no use for writes before something else wakes it: they need
- * not wake it, until there are too many of them.  It must say when it is awake,
- * before it looks for the next record, and may say that it dozes only when it
- * will wake up by itself, or by another record, in time.
+ * The consumer has no use for writes, or for reads, before something else wakes
+ * it: they need not wake it, until there are too many of them.  It must say when
+ * it is awake (false, false), before it looks for the next record, and may say
+ * that it dozes only when it will wake up by itself, or by another record, in
+ * time.
  */
-extern void inbox_doze(bool doze);
+extern void inbox_doze(bool writes, bool reads);
 
 extern Size inbox_used(void);	/* bytes not released yet */
 extern uint64 inbox_dropped(void);	/* messages, since server start */

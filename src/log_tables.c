@@ -403,8 +403,11 @@ log_tables_append(const LogEntry *entries, uint32 n_entries)
 			writer = NULL;
 		}
 		if (writer == NULL)
+		{
 			writer = table_writer_open(raft_log.segments[raft_log.current].table,
 									   RowExclusiveLock);
+			table_writer_appends(writer);
+		}
 		append_entry(writer, &entries[i], buffer);
 		note_appended(&entries[i]);
 	}

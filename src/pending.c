@@ -37,7 +37,6 @@ typedef struct ReadWaiter
 
 typedef struct ReadBatch
 {
-	dlist_node	node;
 	uint64		id;
 	uint64		asked_ms;
 	uint32		n_waiters;
@@ -52,8 +51,8 @@ static uint32 n_waiting;
 static Size bytes_waiting;
 static Size bytes;				/* of both */
 
-static dlist_head batches;		/* ReadBatch, asked */
-static ReadBatch *open_batch;	/* not asked yet */
+static ReadBatch open_batch;	/* not asked yet; empty: nobody waits */
+static ReadBatch asked_batch;	/* empty: none is under way */
 static uint64 next_batch_id = 1;
 
 /* What a predecessor took on was proposed up to this term; 0: it is settled. */
@@ -66,11 +65,11 @@ pending_init(uint64 term)
 									"store pending requests", ALLOCSET_DEFAULT_SIZES);
 	dlist_init(&waiting);
 	dlist_init(&proposed);
-	dlist_init(&batches);
 	n_waiting = 0;
 	bytes_waiting = 0;
 	bytes = 0;
-	open_batch = NULL;
+	memset(&open_batch, 0, sizeof(open_batch));
+	memset(&asked_batch, 0, sizeof(asked_batch));
 	orphan_term = term;
 	request_ask_again();
 }
@@ -188,12 +187,7 @@ pending_bytes(void)
 uint32
 pending_n_reads(void)
 {
-	uint32		n = open_batch != NULL ? open_batch->n_waiters : 0;
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &batches)
-		n += dlist_container(ReadBatch, node, iter.cur)->n_waiters;
-	return n;
+	return open_batch.n_waiters + asked_batch.n_waiters;
 }
 
 uint32
@@ -344,103 +338,88 @@ drop_abandoned_reads(ReadBatch *batch)
 void
 pending_add_read(uint32 slot, uint64 sequence)
 {
-	ReadBatch  *batch = open_batch;
-	MemoryContext oldcontext = MemoryContextSwitchTo(context);
+	ReadBatch  *batch = &open_batch;
 
-	if (batch == NULL)
-	{
-		batch = open_batch = palloc0(sizeof(ReadBatch));
-		batch->max_waiters = 16;
-		batch->waiters = palloc(batch->max_waiters * sizeof(ReadWaiter));
-	}
 	if (batch->n_waiters == batch->max_waiters)
 	{
 		drop_abandoned_reads(batch);
-		if (batch->n_waiters > batch->max_waiters / 2)
+		if (batch->n_waiters >= batch->max_waiters / 2)
 		{
-			batch->max_waiters *= 2;
-			batch->waiters = repalloc(batch->waiters,
-									  batch->max_waiters * sizeof(ReadWaiter));
+			batch->max_waiters = Max(64, 2 * batch->max_waiters);
+			if (batch->waiters == NULL)
+				batch->waiters = MemoryContextAlloc(context,
+													batch->max_waiters * sizeof(ReadWaiter));
+			else
+				batch->waiters = repalloc(batch->waiters,
+										  batch->max_waiters * sizeof(ReadWaiter));
 		}
 	}
 	batch->waiters[batch->n_waiters].slot = slot;
 	batch->waiters[batch->n_waiters].sequence = sequence;
 	batch->n_waiters++;
-	MemoryContextSwitchTo(oldcontext);
 }
 
 /*
- * Put the waiters of a batch back among those to be asked.
+ * Put the waiters of the batch that was asked back among those to be asked.
  */
 static void
-reopen(ReadBatch *batch)
+reopen(void)
 {
-	for (uint32 i = 0; i < batch->n_waiters; i++)
+	for (uint32 i = 0; i < asked_batch.n_waiters; i++)
 	{
-		ReadWaiter *waiter = &batch->waiters[i];
+		ReadWaiter *waiter = &asked_batch.waiters[i];
 
 		if (request_is_waiting(waiter->slot, waiter->sequence))
 			pending_add_read(waiter->slot, waiter->sequence);
 	}
+	asked_batch.n_waiters = 0;
 }
 
-static void
-forget_batch(ReadBatch *batch)
+bool
+pending_reads_under_way(void)
 {
-	dlist_delete(&batch->node);
-	pfree(batch->waiters);
-	pfree(batch);
+	return asked_batch.n_waiters > 0;
+}
+
+bool
+pending_reads_are_due(void)
+{
+	return open_batch.n_waiters > 0 && asked_batch.n_waiters == 0;
 }
 
 uint64
 pending_read_batch(uint64 now_ms, uint64 retry_before_ms)
 {
-	ReadBatch  *batch;
+	ReadBatch	empty = asked_batch;
 
-	while (!dlist_is_empty(&batches))
-	{
-		batch = dlist_head_element(ReadBatch, node, &batches);
-		if (batch->asked_ms >= retry_before_ms)
-			break;
-		reopen(batch);
-		forget_batch(batch);
-	}
-
-	batch = open_batch;
-	if (batch == NULL)
+	if (pending_reads_under_way() && asked_batch.asked_ms < retry_before_ms)
+		reopen();
+	if (!pending_reads_are_due())
 		return 0;
-	open_batch = NULL;
-	batch->id = next_batch_id++;
-	batch->asked_ms = now_ms;
-	dlist_push_tail(&batches, &batch->node);
-	return batch->id;
+	asked_batch = open_batch;
+	asked_batch.id = next_batch_id++;
+	asked_batch.asked_ms = now_ms;
+	empty.n_waiters = 0;
+	open_batch = empty;			/* with the room it has */
+	return asked_batch.id;
 }
 
 void
 pending_read_result(uint64 id, uint64 index)
 {
 	Answer		answer = {.kind = ANSWER_INDEX, .index = index};
-	dlist_mutable_iter iter;
 
-	dlist_foreach_modify(iter, &batches)
-	{
-		ReadBatch  *batch = dlist_container(ReadBatch, node, iter.cur);
-
-		if (batch->id != id)
-			continue;
-		if (index == 0)
-			reopen(batch);
-		for (uint32 i = 0; i < batch->n_waiters && index != 0; i++)
-			request_answer(batch->waiters[i].slot, batch->waiters[i].sequence, &answer);
-		forget_batch(batch);
+	if (id != asked_batch.id || !pending_reads_under_way())
 		return;
-	}
+	if (index == 0)
+		reopen();
+	for (uint32 i = 0; i < asked_batch.n_waiters; i++)
+		request_answer(asked_batch.waiters[i].slot, asked_batch.waiters[i].sequence, &answer);
+	asked_batch.n_waiters = 0;
 }
 
 uint64
 pending_read_deadline(uint64 retry_ms)
 {
-	if (dlist_is_empty(&batches))
-		return 0;
-	return dlist_head_element(ReadBatch, node, &batches)->asked_ms + retry_ms;
+	return pending_reads_under_way() ? asked_batch.asked_ms + retry_ms : 0;
 }

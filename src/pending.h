@@ -23,8 +23,9 @@
  * A raft worker that dies forgets all this, but its backends do not: the next
  * one lets them ask again, by the same proof (request_ask_again()).
  *
- * Reads wait in batches, one round of confirmation for all reads of a turn.
- * They change nothing, so they are simply asked again.
+ * Reads wait in batches.  One batch is under way at a time; what comes meanwhile
+ * is the next one, so the more readers there are the less each costs.  They
+ * change nothing, so they are simply asked again.
  *
  *-------------------------------------------------------------------------
  */
@@ -82,16 +83,21 @@ extern void pending_sweep(uint64 applied_term);
 /* Reads. */
 extern void pending_add_read(uint32 slot, uint64 sequence);
 
+/* Was a batch asked that has no answer yet?  If not, does one wait to be? */
+extern bool pending_reads_under_way(void);
+extern bool pending_reads_are_due(void);
+
 /*
- * Close the batch of reads that are waiting, and those that were asked before
- * retry_before_ms and got no answer.  Returns its id, or 0 if there are none.
+ * Close the batch of reads that wait, unless one is under way; one that was
+ * asked before retry_before_ms and got no answer is given up and made part of
+ * it.  Returns its id, or 0 if there is none to ask.
  */
 extern uint64 pending_read_batch(uint64 now_ms, uint64 retry_before_ms);
 
 /* Answer a batch; index 0: it must be asked again. */
 extern void pending_read_result(uint64 id, uint64 index);
 
-/* When the oldest batch is due for a retry, given the time to wait; 0: none. */
+/* When the batch under way is due for a retry, given the time to wait; 0: none. */
 extern uint64 pending_read_deadline(uint64 retry_ms);
 
 #endif							/* STORE_PENDING_H */

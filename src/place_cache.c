@@ -3,7 +3,8 @@
  * place_cache.c
  *	  Where in store.resources the rows lately written are.
  *
- * Direct-mapped: the newest key that hashes to an entry has it.
+ * Sets of as many entries as a cache line holds: with one place for each hash, a
+ * quarter of 20,000 keys would have to share theirs with another.
  *
  * Copyright (c) 2026, store contributors
  *
@@ -14,7 +15,8 @@
 #include "common/hashfn.h"
 #include "utils/memutils.h"
 
-#define N_ENTRIES	65536
+#define N_SETS		65536
+#define SET_SIZE	4
 
 typedef struct Entry
 {
@@ -22,7 +24,8 @@ typedef struct Entry
 	ItemPointerData place;
 } Entry;
 
-static Entry *entries = NULL;
+static Entry *entries = NULL;	/* N_SETS times SET_SIZE */
+static uint32 next_victim = 0;	/* which of a full set has to go */
 
 uint64
 place_cache_hash(const ResourceKey *key)
@@ -40,19 +43,35 @@ place_cache_hash(const ResourceKey *key)
 }
 
 static Entry *
-find_entry(uint64 hash)
+find_set(uint64 hash)
 {
 	if (entries == NULL)
-		entries = MemoryContextAllocZero(TopMemoryContext, N_ENTRIES * sizeof(Entry));
-	return &entries[hash % N_ENTRIES];
+		entries = (Entry *)
+			TYPEALIGN(PG_CACHE_LINE_SIZE,
+					  MemoryContextAllocZero(TopMemoryContext,
+											 N_SETS * SET_SIZE * sizeof(Entry) +
+											 PG_CACHE_LINE_SIZE));
+	return &entries[hash % N_SETS * SET_SIZE];
+}
+
+/* The entry with this hash, or NULL. */
+static Entry *
+find_entry(Entry *set, uint64 hash)
+{
+	for (int i = 0; i < SET_SIZE; i++)
+	{
+		if (set[i].hash == hash)
+			return &set[i];
+	}
+	return NULL;
 }
 
 bool
 place_cache_get(uint64 hash, ItemPointer place)
 {
-	Entry	   *entry = find_entry(hash);
+	Entry	   *entry = find_entry(find_set(hash), hash);
 
-	if (entry->hash != hash)
+	if (entry == NULL)
 		return false;
 	*place = entry->place;
 	return true;
@@ -61,8 +80,13 @@ place_cache_get(uint64 hash, ItemPointer place)
 void
 place_cache_put(uint64 hash, ItemPointerData place)
 {
-	Entry	   *entry = find_entry(hash);
+	Entry	   *set = find_set(hash);
+	Entry	   *entry = find_entry(set, hash);
 
+	if (entry == NULL)
+		entry = find_entry(set, 0);
+	if (entry == NULL)
+		entry = &set[next_victim++ % SET_SIZE];
 	entry->hash = hash;
 	entry->place = place;
 }
@@ -70,8 +94,8 @@ place_cache_put(uint64 hash, ItemPointerData place)
 void
 place_cache_forget(uint64 hash)
 {
-	Entry	   *entry = find_entry(hash);
+	Entry	   *entry = find_entry(find_set(hash), hash);
 
-	if (entry->hash == hash)
+	if (entry != NULL)
 		entry->hash = 0;
 }

@@ -6,7 +6,7 @@
  * Most writes change a resource that was changed before, and descending a
  * B-tree with five columns of text is a fifth of what applying one costs.  So
  * the apply worker remembers where rows were, in a table of fixed size in its
- * own memory: 1 MB, whatever the store holds.  What it says is a guess that
+ * own memory: 4 MB, whatever the store holds.  What it says is a guess that
  * the caller verifies (table_writer_fetch()); forgetting, or two keys that
  * share a place, cost one descent.
  *

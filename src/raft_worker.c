@@ -87,6 +87,7 @@ static struct
 	bool		state_changed;	/* worth publishing at once */
 	bool		more_records;	/* the inbox was not emptied */
 	bool		refused;		/* the core took no proposal this turn */
+	bool		read_refused;	/* nor a question for a read index */
 	bool		removed;		/* this node is no member any more, for good */
 	uint64		diverged_ms;	/* when its state was found to differ; 0: never */
 	raft_id		promotable;
@@ -449,8 +450,15 @@ ask_for_reads(void)
 	if (id == 0)
 		return;
 	new_event(RAFT_READ_REQUESTED)->u.read.id = id;
-	if (step(NULL) != RAFT_OK)
+	worker.read_refused = (step(NULL) != RAFT_OK);
+	if (worker.read_refused)
 		pending_read_result(id, 0);
+}
+
+static bool
+reads_are_due(void)
+{
+	return worker.update.leader != 0 && !worker.read_refused && pending_reads_are_due();
 }
 
 static void
@@ -731,7 +739,7 @@ sleep_until_due(void)
 		due = now + REMOVED_NAP_MS;
 	else if (other != 0)
 		due = Min(due, other);
-	if (worker.more_records || writes_are_due())
+	if (worker.more_records || writes_are_due() || reads_are_due())
 		due = now;
 	other = pending_read_deadline(store_election_timeout);
 	if (other != 0)
@@ -742,7 +750,8 @@ sleep_until_due(void)
 		due = Min(due, other);
 
 	inbox_doze(worker.update.state == RAFT_LEADER &&
-			   pacing_is_waiting(worker.update.term, worker.update.commit_index));
+			   pacing_is_waiting(worker.update.term, worker.update.commit_index),
+			   pending_reads_under_way());
 	transport_wait(worker.transport, due > now ? (long) (due - now) : 0);
 }
 
@@ -776,8 +785,9 @@ static void
 one_turn(void)
 {
 	ResetLatch(MyLatch);
-	inbox_doze(false);
+	inbox_doze(false, false);
 	worker.refused = false;
+	worker.read_refused = false;
 	worker_check();
 	worker.now_ms = monotonic_ms();
 	follow_settings();

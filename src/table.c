@@ -36,6 +36,7 @@
 #include "table.h"
 
 #include "access/genam.h"
+#include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "access/table.h"
@@ -45,6 +46,9 @@
 #include "compat.h"
 #include "executor/executor.h"
 #include "storage/bufmgr.h"
+#include "storage/freespace.h"
+#include "storage/lmgr.h"
+#include "storage/smgr.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -52,6 +56,13 @@
 /* As many rows, or bytes, as COPY gathers. */
 #define MAX_GATHERED_ROWS	1000
 #define MAX_GATHERED_BYTES	65535
+
+/* Pages added at once to a table that only grows, and how much of it that may be. */
+#define RESERVED_PAGES		32
+#define RESERVED_PART		16
+
+/* How much longer a row's next version may be and still find room in its page. */
+#define ROOM_TO_GROW		128
 
 struct TableWriter
 {
@@ -64,14 +75,14 @@ struct TableWriter
 	int			n_slots;
 	int			n_rows;
 	Size		n_bytes;
+	bool		appends;		/* only inserts into this table */
 
 	TupleTableSlot *changed;	/* for update; NULL until needed */
 
 	/* find: a scan of the index it was last used with, or NULL */
 	TupleTableSlot *found;
 	ItemPointerData root;		/* where the index said that "found" is */
-	IndexFetchTableData *fetch; /* NULL until needed */
-	BlockNumber n_blocks;		/* when "fetch" was made */
+	BlockNumber n_blocks;		/* at the first fetch; invalid before */
 	IndexScanDesc scan;
 	ScanKeyData keys[INDEX_MAX_KEYS];	/* without arguments */
 };
@@ -135,9 +146,10 @@ table_writer_open(Oid table, LOCKMODE lockmode)
 	writer->n_slots = 0;
 	writer->n_rows = 0;
 	writer->n_bytes = 0;
+	writer->appends = false;
 	writer->changed = NULL;
 	writer->found = NULL;
-	writer->fetch = NULL;
+	writer->n_blocks = InvalidBlockNumber;
 	writer->scan = NULL;
 
 	InitResultRelInfo(writer->info, rel, 0, NULL, 0);
@@ -156,8 +168,6 @@ table_writer_close(TableWriter *writer)
 	table_writer_flush(writer);
 	if (writer->scan != NULL)
 		index_endscan(writer->scan);
-	if (writer->fetch != NULL)
-		table_index_fetch_end(writer->fetch);
 	ExecCloseIndices(writer->info);
 	ExecResetTupleTable(estate->es_tupleTable, false);
 	FreeExecutorState(estate);
@@ -225,6 +235,58 @@ table_writer_insert(TableWriter *writer, Datum *values, bool *isnull)
 }
 
 void
+table_writer_appends(TableWriter *writer)
+{
+	writer->appends = true;
+}
+
+/*
+ * Before version 16, PostgreSQL adds a page to a table by writing zeros to its
+ * file, one page at a time, and once more when it is evicted: a fifth of the
+ * work of inserting events.  So where the rows gathered would need a new page,
+ * we add many, as an index of hashes does: only the last one is written, and
+ * what is before it is a hole in the file until it is.  The pages are made in
+ * the buffers, and the free space map leads there.
+ */
+static void
+reserve_pages(TableWriter *writer)
+{
+#if PG_VERSION_NUM < 160000
+	Relation	rel = writer->rel;
+	BlockNumber target = RelationGetTargetBlock(rel);
+	BlockNumber n_blocks;
+	BlockNumber n_more;
+	PGAlignedBlock zeros;
+
+	if (!writer->appends || rel->rd_tableam != GetHeapamTableAmRoutine() ||
+		target == InvalidBlockNumber)
+		return;
+	n_blocks = RelationGetNumberOfBlocks(rel);
+	n_more = Min(RESERVED_PAGES, n_blocks / RESERVED_PART);
+	if (n_more == 0 || target + 1 + writer->n_bytes / BLCKSZ < n_blocks)
+		return;
+
+	LockRelationForExtension(rel, ExclusiveLock);
+	n_blocks = RelationGetNumberOfBlocks(rel);
+	memset(zeros.data, 0, BLCKSZ);
+	smgrextend(RelationGetSmgr(rel), MAIN_FORKNUM, n_blocks + n_more - 1, zeros.data, false);
+	UnlockRelationForExtension(rel, ExclusiveLock);
+
+	for (BlockNumber block = n_blocks; block < n_blocks + n_more; block++)
+	{
+		Buffer		buffer = ReadBufferExtended(rel, MAIN_FORKNUM, block, RBM_ZERO_AND_LOCK,
+												NULL);
+
+		PageInit(BufferGetPage(buffer), BLCKSZ, 0);
+		MarkBufferDirty(buffer);
+		UnlockReleaseBuffer(buffer);
+		RecordPageWithFreeSpace(rel, block, BLCKSZ - SizeOfPageHeaderData);
+	}
+	FreeSpaceMapVacuumRange(rel, n_blocks, n_blocks + n_more);
+#endif
+}
+
+void
 table_writer_flush(TableWriter *writer)
 {
 	EState	   *estate = writer->estate;
@@ -235,6 +297,7 @@ table_writer_flush(TableWriter *writer)
 
 	/* The table access method may leave things in the current context. */
 	oldcontext = MemoryContextSwitchTo(GetPerTupleMemoryContext(estate));
+	reserve_pages(writer);
 	table_multi_insert(writer->rel, writer->slots, writer->n_rows,
 					   GetCurrentCommandId(true), 0, NULL);
 	for (int i = 0; i < writer->n_rows; i++)
@@ -410,25 +473,55 @@ table_writer_found_at(TableWriter *writer)
 	return writer->root;
 }
 
+/*
+ * The access method's own way to follow the index to a heap page prunes the page
+ * whenever less of it is free than fillfactor leaves: with HOT updates, at every
+ * visit, for one dead row.  We prune when there is no room for the next version
+ * of this one, which comes to the same with a third of the work.
+ */
+static bool
+fetch_from_heap(TableWriter *writer, ItemPointerData root)
+{
+	BufferHeapTupleTableSlot *slot = (BufferHeapTupleTableSlot *) writer->found;
+	HeapTuple	tuple = &slot->base.tupdata;
+	Buffer		buffer = ReadBuffer(writer->rel, ItemPointerGetBlockNumber(&root));
+	ItemPointerData place = root;
+	Size		room;
+	bool		found;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	found = heap_hot_search_buffer(&place, writer->rel, buffer, SnapshotSelf, tuple, NULL, true);
+	room = PageGetHeapFreeSpace(BufferGetPage(buffer));
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+
+	if (found && room < MAXALIGN(tuple->t_len) + ROOM_TO_GROW)
+	{
+		heap_page_prune_opt(writer->rel, buffer);
+
+		/* the row may have moved within the page */
+		place = root;
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		found = heap_hot_search_buffer(&place, writer->rel, buffer, SnapshotSelf, tuple, NULL,
+									   true);
+		LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	}
+	if (found)
+		ExecStorePinnedBufferHeapTuple(tuple, writer->found, buffer);
+	else
+		ReleaseBuffer(buffer);
+	return found;
+}
+
 TupleTableSlot *
 table_writer_fetch(TableWriter *writer, ItemPointerData root)
 {
-	MemoryContext oldcontext;
-	bool		again = false;
-	bool		found;
-
 	table_writer_flush(writer);
 	clear_found(writer);
-	oldcontext = MemoryContextSwitchTo(writer->estate->es_query_cxt);
-	if (writer->fetch == NULL)
-	{
-		writer->fetch = table_index_fetch_begin(writer->rel);
+	if (writer->n_blocks == InvalidBlockNumber)
 		writer->n_blocks = RelationGetNumberOfBlocks(writer->rel);
-	}
+	if (writer->rel->rd_tableam != GetHeapamTableAmRoutine() ||
+		ItemPointerGetBlockNumber(&root) >= writer->n_blocks)
+		return NULL;
 	writer->root = root;
-	found = ItemPointerGetBlockNumber(&root) < writer->n_blocks &&
-		table_index_fetch_tuple(writer->fetch, &root, SnapshotSelf, writer->found,
-								&again, NULL);
-	MemoryContextSwitchTo(oldcontext);
-	return found ? writer->found : NULL;
+	return fetch_from_heap(writer, root) ? writer->found : NULL;
 }

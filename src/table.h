@@ -55,6 +55,9 @@ extern void table_writer_close(TableWriter *writer);
 
 extern Relation table_writer_relation(TableWriter *writer);
 
+/* Nothing is ever updated in this table, so it will grow: it may do so in leaps. */
+extern void table_writer_appends(TableWriter *writer);
+
 /* A row to insert, one value per column; it is copied. */
 extern void table_writer_insert(TableWriter *writer, Datum *values, bool *isnull);
 
@@ -93,7 +96,7 @@ extern ItemPointerData table_writer_found_at(TableWriter *writer);
  * The row at such a place, as an earlier transaction got to know it, without
  * asking the index.  Any row may be there by now, or none: the caller looks at
  * its key, and what has the key of a unique index is the row that
- * table_writer_find() would find.
+ * table_writer_find() would find.  NULL, too, if the table is no heap.
  */
 extern TupleTableSlot *table_writer_fetch(TableWriter *writer, ItemPointerData root);
 

@@ -47,6 +47,15 @@ is( $follower->safe_psql('postgres', q{
 		SELECT op FROM store.put(} . StoreCluster::configmap('seen', 'own') . ");$READ"),
 	"Replaced\nown", 'a session reads its own write locally');
 
+# To a superuser both are a look into the index: no query, whatever policies there are.
+my $log_end = -s $leader->logfile;
+is($leader->safe_psql('postgres', "SET debug_print_plan = on; $READ"),
+	'own', 'one resource is read');
+is( $leader->safe_psql('postgres', "SET debug_print_plan = on;
+		SELECT count(*) FROM store.list('ConfigMap', 'default')"),
+	'1', 'a namespace is read');
+unlike(slurp_file($leader->logfile, $log_end), qr/FROM store\.resources/, 'without a query');
+
 # A follower that cannot apply: a lock that lets readers through.
 my $old = $follower->safe_psql('postgres', 'SELECT applied_index FROM store.status');
 my $locker = $follower->background_psql('postgres');
@@ -95,6 +104,44 @@ $locker->query_safe('COMMIT');
 is($waiting[0]->query_until(qr/\w\n/, ''), "new\n", 'a waiting read gets the new value');
 is($waiting[1]->query_until(qr/\w\n/, ''), "t\n", 'a waiting barrier returns');
 is($waiting[2]->query_until(qr/\w\n/, ''), "t\n", 'a waiting wait_for() returns');
+
+$_->quit for splice @waiting;
+
+# A read takes no answer to what was asked before it came, however late it
+# arrives: here the session through which the leader speaks to the follower hangs.
+$follower->safe_psql('postgres', "ALTER SYSTEM SET store.election_timeout = '1min'");
+$follower->reload;
+$locker->query_safe('BEGIN');
+$locker->query_safe('LOCK TABLE store.resources IN SHARE MODE');
+my $link = $follower->safe_psql('postgres', "SELECT pid FROM pg_stat_activity
+	WHERE application_name = 'store link from ' || '" . $leader->name . "'");
+kill 'STOP', $link;
+# The write goes by way of the follower, and so comes to the leader after the question.
+for my $sql ($READ, 'SELECT op FROM store.put(' . StoreCluster::configmap('seen', 'newer') . ')',
+	$READ)
+{
+	my $session = $follower->background_psql('postgres');
+
+	$session->{stdin} .= "$sql;\n";
+	$session->{run}->pump_nb;
+	push @waiting, $session;
+	$follower->poll_query_until('postgres', 'SELECT count(*) = ' . @waiting . q{
+		FROM pg_stat_activity
+		WHERE state = 'active' AND wait_event_type = 'Extension'
+			AND query ~ 'store\.(get|put)' AND pid <> pg_backend_pid()})
+	  or die 'it does not wait';
+	$leader->poll_query_until('postgres', "SELECT ($READ) = 'newer'") if $sql ne $READ;
+}
+my $newer = $leader->safe_psql('postgres', 'SELECT commit_index FROM store.status');
+kill 'CONT', $link;
+$follower->poll_query_until('postgres', "SELECT last_index >= $newer FROM store.status");
+isnt( $follower->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity
+		WHERE state = 'active' AND query ~ 'store\.get' AND pid <> pg_backend_pid()}),
+	'0', 'the answer to a question is none to a reader who came after a write');
+$locker->query_safe('COMMIT');
+is($waiting[2]->query_until(qr/\w\n/, ''), "newer\n", 'who sees that');
+$follower->safe_psql('postgres', 'ALTER SYSTEM RESET store.election_timeout');
+$follower->reload;
 
 $_->quit for @waiting, $locker, values %sessions;
 $cluster->is_same_everywhere('all have the same objects');
