@@ -122,21 +122,17 @@ check_own_locks(const char *function)
 static void
 check_place(const char *function)
 {
-	static bool right_database = false; /* none is renamed under a session */
-
-	if (!right_database)
+	if (!settings_in_store_database())
 	{
 		const char *database = get_database_name(MyDatabaseId);
 
-		right_database = (database != NULL && strcmp(database, store_database) == 0);
-		if (!right_database)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("cannot call %s in database \"%s\"", function,
-							database ? database : ""),
-					 errdetail("The store of this server lives in database \"%s\".",
-							   store_database),
-					 errhint("Connect to that database; to make this one the store, set store.database and restart the server.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot call %s in database \"%s\"", function,
+						database ? database : ""),
+				 errdetail("The store of this server lives in database \"%s\".",
+						   store_database),
+				 errhint("Connect to that database; to make this one the store, set store.database and restart the server.")));
 	}
 	if (status_is_removed())
 		ereport(ERROR,

@@ -142,9 +142,19 @@ static void
 check_parties(const MessageHeader *header)
 {
 	if (!status_is_addressee(&header->origin.cluster_id, header->to))
+	{
+		/*
+		 * An open session would keep an administrator from renaming or moving
+		 * a database that was taken out of use for that.
+		 */
+		if (!settings_in_store_database())
+			ereport(FATAL,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("the store of this server lives in another database")));
 		refuse(STAT_REFUSED_FOREIGN,
 			   psprintf("this node is not member " UINT64_FORMAT " of that cluster, or is detached",
 						header->to), NULL);
+	}
 	if (header->from == header->to)
 		refuse(STAT_REFUSED_FORGED, "this node sends no messages to itself", NULL);
 	if (store_peer_member != 0 && header->from != (uint64) store_peer_member)

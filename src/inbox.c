@@ -34,10 +34,6 @@
 
 #define RECORD_HEADER	offsetof(InboxRecord, data)
 
-/* What need not wake the consumer. */
-#define DOZE_WRITES		1
-#define DOZE_READS		2
-
 typedef struct Inbox
 {
 	slock_t		mutex;
@@ -46,7 +42,8 @@ typedef struct Inbox
 	uint64		tail;			/* start of the oldest record not released */
 	uint64		size;
 	pg_atomic_uint64 dropped;
-	pg_atomic_uint32 dozing;	/* DOZE_... */
+	pg_atomic_uint32 wanted;		/* writes that the consumer dozes for; 0: awake */
+	pg_atomic_uint32 dozes_reads;	/* no read need wake it */
 	ConditionVariable room;
 } Inbox;
 
@@ -88,7 +85,8 @@ inbox_shmem_init(void)
 	inbox->head = inbox->taken = inbox->tail = 0;
 	inbox->size = (uint64) store_inbox_size * 1024;
 	pg_atomic_init_u64(&inbox->dropped, 0);
-	pg_atomic_init_u32(&inbox->dozing, 0);
+	pg_atomic_init_u32(&inbox->wanted, 0);
+	pg_atomic_init_u32(&inbox->dozes_reads, 0);
 	ConditionVariableInit(&inbox->room);
 }
 
@@ -143,6 +141,31 @@ reserve(Size size, uint64 limit, uint64 *end)
 }
 
 /*
+ * One more write.  False if the consumer does not doze, or if this is the one
+ * that it dozes for.
+ */
+static bool
+count_down(void)
+{
+	uint32		wanted = pg_atomic_read_u32(&inbox->wanted);
+
+	while (wanted > 0)
+	{
+		if (pg_atomic_compare_exchange_u32(&inbox->wanted, &wanted, wanted - 1))
+			return wanted > 1;
+	}
+	return false;
+}
+
+static bool
+is_dozed_through(InboxKind kind)
+{
+	if (kind == INBOX_WRITE)
+		return count_down();
+	return kind == INBOX_READ && pg_atomic_read_u32(&inbox->dozes_reads) != 0;
+}
+
+/*
  * May the consumer go on dozing, with this record ready?  The barrier pairs
  * with the one in inbox_doze(): either we see that it woke up, or it sees our
  * record.
@@ -150,12 +173,11 @@ reserve(Size size, uint64 limit, uint64 *end)
 static bool
 may_doze(InboxKind kind, uint64 end)
 {
-	uint32		mine = kind == INBOX_WRITE ? DOZE_WRITES : kind == INBOX_READ ? DOZE_READS : 0;
 	uint64		n_bytes;
 	bool		newest;
 
 	pg_memory_barrier();
-	if ((pg_atomic_read_u32(&inbox->dozing) & mine) == 0)
+	if (!is_dozed_through(kind))
 		return false;
 	SpinLockAcquire(&inbox->mutex);
 	n_bytes = inbox->head - inbox->tail;
@@ -212,20 +234,21 @@ inbox_begin(void)
 	SpinLockAcquire(&inbox->mutex);
 	inbox->tail = inbox->taken;
 	SpinLockRelease(&inbox->mutex);
-	pg_atomic_write_u32(&inbox->dozing, 0);
+	pg_atomic_write_u32(&inbox->wanted, 0);
 	ConditionVariableBroadcast(&inbox->room);
 }
 
 void
-inbox_doze(bool writes, bool reads)
+inbox_doze(uint32 n_writes, bool reads)
 {
-	static uint32 dozing = 0;
-	uint32		wanted = (writes ? DOZE_WRITES : 0) | (reads ? DOZE_READS : 0);
+	static bool dozing = false;
+	bool		doze = (n_writes > 0 || reads);
 
-	if (wanted == dozing)
+	if (!doze && !dozing)
 		return;
-	dozing = wanted;
-	pg_atomic_write_u32(&inbox->dozing, wanted);
+	dozing = doze;
+	pg_atomic_write_u32(&inbox->wanted, n_writes);
+	pg_atomic_write_u32(&inbox->dozes_reads, reads ? 1 : 0);
 	pg_memory_barrier();
 }
 

@@ -79,13 +79,13 @@ extern InboxRecord *inbox_next(void);
 extern void inbox_release(void);
 
 /*
- * The consumer has no use for writes, or for reads, before something else wakes
- * it: they need not wake it, until there are too many of them.  It must say when
- * it is awake (false, false), before it looks for the next record, and may say
- * that it dozes only when it will wake up by itself, or by another record, in
- * time.
+ * The consumer has no use for writes before so many of them have come (0: it has
+ * for every one), or for reads, unless something else wakes it: they need not
+ * wake it, as long as the ring does not fill up.  It must say when it is awake
+ * (0, false), before it looks for the next record, and may doze only when it
+ * will wake up by itself, or by another record, in time.
  */
-extern void inbox_doze(bool writes, bool reads);
+extern void inbox_doze(uint32 n_writes, bool reads);
 
 extern Size inbox_used(void);	/* bytes not released yet */
 extern uint64 inbox_dropped(void);	/* messages, since server start */

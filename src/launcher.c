@@ -31,6 +31,7 @@
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
+#include "wal_ahead.h"
 
 #define RESTART_MS			1000
 #define DATABASE_RETRY_MS	5000
@@ -234,6 +235,8 @@ store_launcher_main(Datum arg)
 			reported = true;
 			sleep_ms = DATABASE_RETRY_MS;
 		}
+		if (status_worker_pid(WORKER_RAFT) != 0)
+			wal_ahead_tend();
 		worker_sleep(sleep_ms);
 	}
 }

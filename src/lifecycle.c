@@ -31,6 +31,7 @@
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
 #include "commands/dbcommands.h"
+#include "commands/defrem.h"
 #include "commands/extension.h"
 #include "compat.h"
 #include "mb/pg_wchar.h"
@@ -125,7 +126,7 @@ check_create_extension(void)
 				 errmsg("cannot create extension \"store\" on a standby"),
 				 errdetail("A physical standby replays what its primary does, and never runs Raft itself."),
 				 errhint("Create the extension on the primary, or make this server a member of its own with store.join().")));
-	if (strcmp(get_database_name(MyDatabaseId), store_database) != 0)
+	if (!settings_in_store_database())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("cannot create extension \"store\" in database \"%s\"",
@@ -170,48 +171,107 @@ store_is_running(void)
 	return running;
 }
 
-/* The statement needs a database for itself; hint: what to do about a store. */
-static void
-check_database(const char *name, bool force, const char *hint)
+/*
+ * Is it the database of the store, and of whoever asks?  If not, the server has
+ * its own words for what it refuses.
+ */
+static bool
+is_store_of_user(const char *name)
 {
 	Oid			database;
 
 	if (name == NULL || strcmp(name, store_database) != 0 || RecoveryInProgress())
-		return;
+		return false;
 	database = get_database_oid(name, true);
-	if (!OidIsValid(database) || database == MyDatabaseId ||
-		!store_owns_database(database, GetUserId()))
-		return;					/* the server has its own words for that */
+	return OidIsValid(database) && store_owns_database(database, GetUserId());
+}
 
-	if (force)
-		warn_member();
-	else if (store_is_running())
+/*
+ * The statement needs a database without other sessions; hint: what to do about
+ * a store.
+ */
+static void
+clear_database(const char *name, const char *hint)
+{
+	if (store_is_running())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
 				 errmsg("database \"%s\" holds the store of this server", name),
 				 errdetail("The workers of the store are connected to it."),
 				 errhint("%s", hint)));
+	send_workers_away(get_database_oid(name, false));
+}
+
+/* The value of an option of a statement about databases, or NULL. */
+static DefElem *
+find_option(List *options, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, options)
+	{
+		DefElem    *option = (DefElem *) lfirst(cell);
+
+		if (strcmp(option->defname, name) == 0)
+			return option;
+	}
+	return NULL;
+}
+
+static void
+check_drop(const DropdbStmt *stmt)
+{
+	if (!is_store_of_user(stmt->dbname))
+		return;
+	if (find_option(stmt->options, "force") != NULL)
+		warn_member();
 	else
-		send_workers_away(database);
+		clear_database(stmt->dbname,
+					   "Connect to it, call store.leave() if it is a member of a cluster, and drop the extension; or use WITH (FORCE).");
+}
+
+static void
+check_create(const CreatedbStmt *stmt)
+{
+	DefElem    *option = find_option(stmt->options, "template");
+	const char *template = option && option->arg ? defGetString(option) : "template1";
+
+	if (is_store_of_user(template))
+		clear_database(template,
+					   "Copy resources with store.export(); or set store.database to another name and restart the server for as long as it takes to copy the database.");
 }
 
 static void
 check_database_statement(Node *stmt)
 {
-	if (IsA(stmt, DropdbStmt))
-	{
-		DropdbStmt *drop = (DropdbStmt *) stmt;
-		bool		force = false;
-		ListCell   *option;
+	const char *name;
 
-		foreach(option, drop->options)
-			force |= strcmp(((DefElem *) lfirst(option))->defname, "force") == 0;
-		check_database(drop->dbname, force,
-					   "Connect to it, call store.leave() if it is a member of a cluster, and drop the extension; or use WITH (FORCE).");
+	if (IsA(stmt, CreatedbStmt))
+	{
+		check_create((CreatedbStmt *) stmt);
+		return;
 	}
+
+	/* The server does none of these to the database that one is in. */
+	if (settings_in_store_database())
+		return;
+	if (IsA(stmt, DropdbStmt))
+		check_drop((DropdbStmt *) stmt);
 	else if (IsA(stmt, RenameStmt) && ((RenameStmt *) stmt)->renameType == OBJECT_DATABASE)
-		check_database(((RenameStmt *) stmt)->subname, false,
-					   "Set store.database to the new name, restart the server, and rename the database then.");
+	{
+		name = ((RenameStmt *) stmt)->subname;
+		if (is_store_of_user(name))
+			clear_database(name,
+						   "Set store.database to the new name, restart the server, and rename the database then.");
+	}
+	else if (IsA(stmt, AlterDatabaseStmt) &&
+			 find_option(((AlterDatabaseStmt *) stmt)->options, "tablespace") != NULL)
+	{
+		name = ((AlterDatabaseStmt *) stmt)->dbname;
+		if (is_store_of_user(name))
+			clear_database(name,
+						   "Set store.database to another name, restart the server, move the database, and then set it back and restart again.");
+	}
 }
 
 static void

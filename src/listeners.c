@@ -23,7 +23,6 @@
 #include "listeners.h"
 
 #include "access/xact.h"
-#include "commands/dbcommands.h"
 #include "common/hashfn.h"
 #include "compat.h"
 #include "miscadmin.h"
@@ -116,7 +115,6 @@ counter_of(const char *channel)
 static bool
 is_ours(const char *channel)
 {
-	static int	in_store_database = -1;
 	char		behind;
 
 	if (strncmp(channel, LISTENERS_PREFIX, strlen(LISTENERS_PREFIX)) != 0)
@@ -124,13 +122,7 @@ is_ours(const char *channel)
 	behind = channel[strlen(LISTENERS_PREFIX)];
 	if (behind != '\0' && behind != '.' && behind != '/')
 		return false;
-	if (in_store_database < 0)
-	{
-		char	   *name = get_database_name(MyDatabaseId);
-
-		in_store_database = (name != NULL && strcmp(name, store_database) == 0);
-	}
-	return in_store_database == 1;
+	return settings_in_store_database();
 }
 
 static void

@@ -9,6 +9,8 @@
  */
 #include "outbox.h"
 
+#include "clock.h"
+#include "pacing.h"
 #include "tail.h"
 #include "utils/memutils.h"
 #include "worker.h"
@@ -24,6 +26,8 @@ typedef struct Box
 {
 	uint64		peer;			/* 0: unused */
 	bool		dropped;		/* since the core was last told */
+	uint64		sent_term;		/* of the last APPEND sent, and its round; 0: */
+	uint64		sent_round;		/* none since the link was last up */
 	uint32		head;			/* oldest message */
 	uint32		count;
 	struct raft_message messages[OUTBOX_LENGTH];
@@ -78,6 +82,7 @@ find_box(uint64 peer)
 	(*free_place)->peer = peer;
 	(*free_place)->count = 0;
 	(*free_place)->dropped = false;
+	(*free_place)->sent_term = 0;
 	return *free_place;
 }
 
@@ -262,6 +267,11 @@ send_chunk(const struct raft *node, Box *box, struct raft_message *message)
 	if (!transport_send(outbox.transport, box->peer,
 						outbox.buffer.data, outbox.buffer.len))
 		box->dropped = true;
+	if (message->type == RAFT_MSG_APPEND)
+	{
+		box->sent_term = message->term;
+		box->sent_round = message->context;
+	}
 	return whole;
 }
 
@@ -273,6 +283,20 @@ static bool
 is_stale(const struct raft_message *message, uint64 term, bool leader)
 {
 	return message->type == RAFT_MSG_APPEND && (!leader || message->term != term);
+}
+
+/*
+ * Is an APPEND all that there is to say, and does it say nothing but what is
+ * committed?  A new round, of reads or heartbeats, wants an answer.
+ */
+static bool
+is_notice(const Box *box)
+{
+	const struct raft_message *message = &box->messages[box->head];
+
+	return box->count == 1 && message->type == RAFT_MSG_APPEND &&
+		message->n_entries == 0 && message->term == box->sent_term &&
+		message->context == box->sent_round;
 }
 
 static void
@@ -298,10 +322,14 @@ pump_box(const struct raft *node, Box *box, uint64 term, bool leader)
 void
 outbox_pump(const struct raft *node, uint64 term, bool leader)
 {
+	bool		near = leader && pacing_next_is_near(monotonic_ms());
+
 	for (int i = 0; i < RAFT_MAX_MEMBERS; i++)
 	{
-		if (outbox.boxes[i] != NULL && outbox.boxes[i]->count > 0)
-			pump_box(node, outbox.boxes[i], term, leader);
+		Box		   *box = outbox.boxes[i];
+
+		if (box != NULL && box->count > 0 && !(near && is_notice(box)))
+			pump_box(node, box, term, leader);
 	}
 	transport_flush(outbox.transport);
 }
@@ -312,7 +340,10 @@ outbox_clear(uint64 peer)
 	Box		   *box = find_box(peer);
 
 	if (box != NULL)
+	{
 		box->count = 0;
+		box->sent_term = 0;
+	}
 }
 
 uint64

@@ -32,6 +32,9 @@ extern void outbox_add(const struct raft_message *message);
  * Turn queued messages into bytes for as long as there is room, and push them
  * out.  node tells which messages are out of date.  Runs a transaction if
  * entries must be read from the log tables.
+ *
+ * A follower that would hear nothing but what is committed waits for the next
+ * batch, if that is near; see pacing.h.
  */
 extern void outbox_pump(const struct raft *node, uint64 term, bool leader);
 

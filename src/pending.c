@@ -48,6 +48,7 @@ static MemoryContext context;
 static dlist_head waiting;		/* PendingWrite, not proposed */
 static dlist_head proposed;		/* PendingWrite, not answered */
 static uint32 n_waiting;
+static uint32 n_proposed;
 static Size bytes_waiting;
 static Size bytes;				/* of both */
 
@@ -66,6 +67,7 @@ pending_init(uint64 term)
 	dlist_init(&waiting);
 	dlist_init(&proposed);
 	n_waiting = 0;
+	n_proposed = 0;
 	bytes_waiting = 0;
 	bytes = 0;
 	memset(&open_batch, 0, sizeof(open_batch));
@@ -196,6 +198,12 @@ pending_n_writes(void)
 	return n_waiting;
 }
 
+uint32
+pending_n_proposed(void)
+{
+	return n_proposed;
+}
+
 Size
 pending_n_bytes(void)
 {
@@ -282,6 +290,7 @@ pending_proposed(uint32 n, uint64 term)
 		write->term = term;
 		write->apply_life = pg_atomic_read_u64(&progress->apply_lives);
 		dlist_push_tail(&proposed, &write->node);
+		n_proposed++;
 	}
 }
 
@@ -305,12 +314,14 @@ pending_sweep(uint64 applied_term)
 		if (is_abandoned(write) || write->apply_life != apply_life)
 		{
 			dlist_delete(&write->node);
+			n_proposed--;
 			forget(write);
 		}
 		else if (write->term < applied_term)
 		{
 			unclaim(write);
 			dlist_delete(&write->node);
+			n_proposed--;
 			wait_for_turn(write);
 		}
 	}

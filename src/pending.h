@@ -58,6 +58,9 @@ extern void pending_add_forwarded(const LogEntry *entry, uint64 term);
 extern uint32 pending_n_writes(void);
 extern Size pending_n_bytes(void);
 
+/* Writes of this node that were proposed or forwarded, and may be unanswered. */
+extern uint32 pending_n_proposed(void);
+
 /* Bytes of all writes that were taken on, and reads that wait for an answer. */
 extern Size pending_bytes(void);
 extern uint32 pending_n_reads(void);

@@ -14,6 +14,7 @@
 #include "log_tables.h"
 #include "request.h"
 #include "roster.h"
+#include "starts.h"
 #include "storage/ipc.h"
 #include "turn.h"
 #include "worker.h"
@@ -237,6 +238,7 @@ admin_adopt(const InboxRecord *record)
 	state.node_id = request->node_id;
 	worker_begin("entering another cluster");
 	log_tables_reset(&state);
+	starts_forget();			/* numbers of members mean others there */
 	machine_forget_applied();
 	lifecycle_new_epoch_at_commit();
 	worker_commit();

@@ -20,6 +20,7 @@
 #include "blocker.h"
 #include "clock.h"
 #include "common/pg_prng.h"
+#include "compaction.h"
 #include "comparison.h"
 #include "disk_space.h"
 #include "greeting.h"
@@ -59,9 +60,6 @@
 
 /* A leader that says for so many heartbeats that we need a copy means it. */
 #define SNAPSHOT_BEATS	3
-
-/* While a copy is sent, the log behind it is kept: so many times a segment. */
-#define HELD_SEGMENTS	4
 
 /* How often the log is looked at for segments to empty. */
 #define COMPACT_MS		1000
@@ -381,16 +379,18 @@ notice_time(void)
  */
 
 static bool
-writes_are_due(void)
+writes_are_due(uint64 now)
 {
-	return worker.update.state == RAFT_LEADER && !worker.refused &&
-		pacing_is_due(worker.update.term, worker.update.commit_index);
+	if (worker.update.state != RAFT_LEADER)
+		return false;
+	pacing_note(now, worker.update.term, worker.update.commit_index);
+	return !worker.refused && pacing_is_due(now);
 }
 
 static void
 propose_writes(void)
 {
-	while (writes_are_due())
+	while (writes_are_due(worker.now_ms))
 	{
 		raft_term	term = worker.update.term;
 		uint32		n = pending_writes(term, RAFT_MAX_BATCH, PACING_BYTES, worker.batch);
@@ -406,7 +406,7 @@ propose_writes(void)
 		else
 		{
 			pending_proposed(n, term);
-			pacing_proposed(term, worker.update.append_last);
+			pacing_proposed(worker.now_ms, n, worker.update.append_last);
 		}
 	}
 }
@@ -606,10 +606,11 @@ publish_progress(void)
 	publish_membership();
 	pg_atomic_write_u64(&progress->last_index, turn_written());
 	if (committed > pg_atomic_read_u64(&progress->commit_index))
-	{
 		pg_atomic_write_u64(&progress->commit_index, committed);
+	else if (pacing_apply_deadline() == 0)
+		return;
+	if (pacing_wakes_apply(worker.now_ms, worker.update.state == RAFT_LEADER))
 		status_wake(WORKER_APPLY);
-	}
 }
 
 /* ------------------------------------------------------------------------
@@ -666,21 +667,6 @@ flush_turn(void)
 }
 
 /*
- * Up to where the log may go: what is applied here, and what every member has.
- * But a member that is away does not keep the log for ever.  When there is no
- * room left in the rotation the oldest segment goes, needed or not; whoever
- * needed it is brought up to date by a copy.
- */
-static uint64
-compactable(void)
-{
-	uint64		needed = Min(worker.applied_index, raft_needed_index(&worker.node) - 1);
-	uint64		oldest = log_tables_overflow(snapshot_held_index() != 0 ? HELD_SEGMENTS : 1);
-
-	return Max(needed, Min(oldest, worker.applied_index));
-}
-
-/*
  * Empty log segments.  All of the log is kept for as long as there is room in
  * the rotation, and on the disk, for members that join or come back.
  */
@@ -697,7 +683,8 @@ compact_log(void)
 		return;
 
 	worker_begin("emptying log segments");
-	base_index = log_tables_compact(compactable(), &base_term);
+	base_index = log_tables_compact(compaction_limit(&worker.node, worker.applied_index),
+									&base_term);
 	worker_commit();
 	if (base_index != 0)
 	{
@@ -733,15 +720,19 @@ sleep_until_due(void)
 	uint64		now = monotonic_ms();
 	uint64		due = raft_deadline(&worker.node);
 	uint64		other;
+	uint32		n_wanted = 0;
 
 	other = greeting_deadline(&worker.update, worker.options.election_timeout_ms);
 	if (worker.removed)
 		due = now + REMOVED_NAP_MS;
 	else if (other != 0)
 		due = Min(due, other);
-	if (worker.more_records || writes_are_due() || reads_are_due())
+	if (worker.more_records || writes_are_due(now) || reads_are_due())
 		due = now;
 	other = pending_read_deadline(store_election_timeout);
+	if (other != 0)
+		due = Min(due, other);
+	other = pacing_apply_deadline();
 	if (other != 0)
 		due = Min(due, other);
 	other = blocker_watch(now, turn_committed() > worker.applied_index,
@@ -749,9 +740,14 @@ sleep_until_due(void)
 	if (other != 0)
 		due = Min(due, other);
 
-	inbox_doze(worker.update.state == RAFT_LEADER &&
-			   pacing_is_waiting(worker.update.term, worker.update.commit_index),
-			   pending_reads_under_way());
+	if (worker.update.state == RAFT_LEADER)
+	{
+		other = pacing_deadline(now);
+		if (other != 0)
+			due = Min(due, other);
+		n_wanted = due > now ? pacing_wants(now) : 0;
+	}
+	inbox_doze(n_wanted, pending_reads_under_way());
 	transport_wait(worker.transport, due > now ? (long) (due - now) : 0);
 }
 
@@ -785,7 +781,7 @@ static void
 one_turn(void)
 {
 	ResetLatch(MyLatch);
-	inbox_doze(false, false);
+	inbox_doze(0, false);
 	worker.refused = false;
 	worker.read_refused = false;
 	worker_check();

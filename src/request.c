@@ -9,9 +9,10 @@
  * later sees that nobody waits and drops the answer.  An answer that was
  * delivered but never fetched is freed then, too.
  *
- * Answers are of any size, so they lie in a DSA area, which is created inside
- * the main shared memory segment (as pgstat_shmem.c does) and grows by
- * dynamic segments only under load.
+ * Answers are of any size.  Most are small, and lie in the slot itself.  The
+ * others lie in a DSA area, which is created inside the main shared memory
+ * segment (as pgstat_shmem.c does) and grows by dynamic segments only under
+ * load.
  *
  * Copyright (c) 2026, store contributors
  *
@@ -37,6 +38,9 @@
 
 #define ANSWER_AREA_SIZE	(1024 * 1024)
 
+/* What is copied under the slot's mutex. */
+#define SMALL_ANSWER		1024
+
 typedef enum RequestPhase
 {
 	REQUEST_IDLE,
@@ -55,7 +59,8 @@ typedef struct RequestSlot
 	int			sqlstate;
 	uint64		index;
 	uint32		length;
-	dsa_pointer data;			/* of an answer not yet fetched */
+	dsa_pointer data;			/* of an answer not yet fetched, if it is not
+								 * in small_data */
 
 	/*
 	 * For a raft worker that starts: may this be asked again, in which life of
@@ -70,6 +75,9 @@ typedef struct RequestSlot
 
 	/* sleeping until this index is applied; 0: not sleeping */
 	pg_atomic_uint64 wait_index;
+
+	/* written once, with the answer; the owner takes it from there */
+	char		small_data[SMALL_ANSWER];
 } RequestSlot;
 
 typedef struct RequestShared
@@ -304,10 +312,12 @@ fetch(RequestSlot *slot, Answer *answer)
 	SpinLockRelease(&slot->mutex);
 
 	answer->data = NULL;
-	if (DsaPointerIsValid(data))
+	if (answer->length > 0)
 	{
 		answer->data = palloc(answer->length);
-		memcpy(answer->data, dsa_get_address(area, data), answer->length);
+		memcpy(answer->data,
+			   DsaPointerIsValid(data) ? dsa_get_address(area, data) : slot->small_data,
+			   answer->length);
 	}
 	(void) withdraw(slot);
 	return true;
@@ -484,6 +494,10 @@ request_wait_applied(uint64 index, long timeout_ms)
 	/* A terminated predecessor may have left its index behind, and its count. */
 	if (pg_atomic_exchange_u64(&slot->wait_index, index) == 0)
 		pg_atomic_fetch_add_u32(&shared->n_sleepers, 1);
+
+	/* The raft worker of a follower may have let it sleep: nobody waited. */
+	if (pg_atomic_read_u64(&progress->commit_index) >= index)
+		status_wake(WORKER_APPLY);
 	PG_TRY();
 	{
 		reached = sleep_until_applied(index, timeout_ms);
@@ -615,6 +629,7 @@ void
 request_answer(uint32 slotno, uint64 sequence, const Answer *answer)
 {
 	RequestSlot *slot;
+	uint32		length = (answer->data != NULL) ? answer->length : 0;
 	dsa_pointer data = InvalidDsaPointer;
 	bool		delivered = false;
 
@@ -623,12 +638,13 @@ request_answer(uint32 slotno, uint64 sequence, const Answer *answer)
 	attach_area();
 	slot = &shared->slots[slotno];
 
-	if (answer->length > 0 && answer->data != NULL)
+	if (length > SMALL_ANSWER)
 	{
-		data = dsa_allocate_extended(area, answer->length,
-									 DSA_ALLOC_NO_OOM | DSA_ALLOC_HUGE);
+		data = dsa_allocate_extended(area, length, DSA_ALLOC_NO_OOM | DSA_ALLOC_HUGE);
 		if (DsaPointerIsValid(data))
-			memcpy(dsa_get_address(area, data), answer->data, answer->length);
+			memcpy(dsa_get_address(area, data), answer->data, length);
+		else
+			length = 0;
 	}
 
 	SpinLockAcquire(&slot->mutex);
@@ -639,8 +655,10 @@ request_answer(uint32 slotno, uint64 sequence, const Answer *answer)
 		slot->op = answer->op;
 		slot->sqlstate = answer->sqlstate;
 		slot->index = answer->index;
-		slot->length = answer->length;
+		slot->length = length;
 		slot->data = data;
+		if (length > 0 && length <= SMALL_ANSWER)
+			memcpy(slot->small_data, answer->data, length);
 		delivered = true;
 	}
 	SpinLockRelease(&slot->mutex);
@@ -683,6 +701,12 @@ request_put_off(uint32 slotno, uint64 sequence, int sqlstate,
 				const char *message, const char *detail, const char *hint)
 {
 	answer_with_texts(slotno, sequence, ANSWER_LATER, sqlstate, message, detail, hint);
+}
+
+bool
+request_any_sleeper(void)
+{
+	return pg_atomic_read_u32(&shared->n_sleepers) > 0;
 }
 
 void

@@ -142,6 +142,9 @@ extern void request_put_off(uint32 slot, uint64 sequence, int sqlstate,
 extern void request_ask_again(void);
 extern void request_ask_orphans(void);
 
+/* Does anybody sleep in request_wait_applied()? */
+extern bool request_any_sleeper(void);
+
 /* The apply worker: wake those who sleep in request_wait_applied(). */
 extern void request_wake_applied(uint64 applied);
 

@@ -12,6 +12,8 @@
 #include <limits.h>
 #include <unistd.h>
 
+#include "commands/dbcommands.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "postmaster/postmaster.h"
 #include "utils/guc.h"
@@ -96,7 +98,7 @@ define_cluster_settings(void)
 							   check_node_name, NULL, NULL);
 	DefineCustomStringVariable("store.advertise",
 							   "Connection string with which the other members reach this node.",
-							   "Empty: the server's own first listen address and port.",
+							   "Empty: the server's own first listen address, port and store.database.",
 							   &store_advertise,
 							   "",
 							   PGC_SIGHUP, 0,
@@ -270,6 +272,26 @@ own_host(void)
 	return pstrdup("localhost");
 }
 
+/* A value as a connection string has it; plain if that will do. */
+static const char *
+conninfo_value(const char *value)
+{
+	StringInfoData quoted;
+
+	if (value[0] != '\0' && strpbrk(value, " \t\n\r\f\v'\\") == NULL)
+		return value;
+	initStringInfo(&quoted);
+	appendStringInfoChar(&quoted, '\'');
+	for (; *value != '\0'; value++)
+	{
+		if (*value == '\'' || *value == '\\')
+			appendStringInfoChar(&quoted, '\\');
+		appendStringInfoChar(&quoted, *value);
+	}
+	appendStringInfoChar(&quoted, '\'');
+	return quoted.data;
+}
+
 char *
 settings_node_name(void)
 {
@@ -285,5 +307,20 @@ settings_advertise(void)
 {
 	if (store_advertise[0] != '\0')
 		return pstrdup(store_advertise);
-	return psprintf("host=%s port=%d", own_host(), PostPortNumber);
+	return psprintf("host=%s port=%d dbname=%s", own_host(), PostPortNumber,
+					conninfo_value(store_database));
+}
+
+bool
+settings_in_store_database(void)
+{
+	static int	here = -1;		/* none is renamed under a session */
+
+	if (here < 0)
+	{
+		const char *database = get_database_name(MyDatabaseId);
+
+		here = (database != NULL && strcmp(database, store_database) == 0);
+	}
+	return here == 1;
 }

@@ -242,10 +242,27 @@ starts_note_loss(uint64 member)
 	publish(place, &noted);
 }
 
+/*
+ * All of the table: a node that is detached has not loaded it.
+ */
 void
 starts_forget(void)
 {
-	for (int i = 0; i < MAX_STARTS; i++)
-		if (shared->starts[i].member != 0)
-			save(shared->starts[i].member, NULL);
+	TableWriter *writer = table_writer_open(table_oid("raft_starts"), RowExclusiveLock);
+	Relation	table = table_writer_relation(writer);
+	TupleTableSlot *slot = table_slot_create(table, NULL);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = table_beginscan(table, snapshot, 0, NULL);
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+		table_writer_delete(writer, &slot->tts_tid);
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	ExecDropSingleTupleTableSlot(slot);
+	table_writer_close(writer);
+	CommandCounterIncrement();
+
+	SpinLockAcquire(&shared->mutex);
+	memset(shared->starts, 0, sizeof(shared->starts));
+	SpinLockRelease(&shared->mutex);
 }

@@ -75,4 +75,7 @@ extern void settings_define(void);
 extern char *settings_node_name(void);
 extern char *settings_advertise(void);
 
+/* Is this session in store.database?  Looks into the catalog. */
+extern bool settings_in_store_database(void);
+
 #endif							/* STORE_H */

@@ -13,6 +13,7 @@
  */
 #include "turn.h"
 
+#include "access/xlog.h"
 #include "clock.h"
 #include "common/pg_prng.h"
 #include "outbox.h"
@@ -21,6 +22,7 @@
 #include "stats.h"
 #include "tail.h"
 #include "utils/memutils.h"
+#include "wal_ahead.h"
 #include "worker.h"
 
 static struct
@@ -229,6 +231,7 @@ make_durable(void)
 	stats_add(STAT_LOG_ENTRIES, turn.written - written);
 	stats_add(STAT_LOG_APPEND_TIME, append_time);
 	stats_add(STAT_LOG_FLUSH_TIME, flush_time);
+	wal_ahead_wrote(XactLastCommitEnd);
 	turn.write_ms = (append_time + flush_time) / 1000;
 	turn.truncate_from = 0;
 	turn.save_vote = false;

@@ -57,6 +57,7 @@ enter_term(struct raft *node, struct raft_update *update, raft_term term,
 	node->leader = 0;
 	node->matched_index = node->commit_index;
 	node->acked_index = 0;
+	node->acked_round = 0;
 	node->leader_round = 0;
 }
 
@@ -88,6 +89,7 @@ raft_become_follower(struct raft *node, struct raft_update *update,
 		/* A leader's log agrees with itself, but only commits are certain. */
 		node->matched_index = node->commit_index;
 		node->acked_index = 0;
+		node->acked_round = 0;
 		raft_reset_election_timer(node);
 	}
 }

@@ -12,7 +12,9 @@
  * An acknowledgement promises a durable entry, so it speaks of
  * min(matched_index, durable_index), and new entries are acknowledged only when
  * RAFT_DURABLE reports them.  A heartbeat, and an APPEND that brought nothing
- * new, are answered at once under the same rule.
+ * new, are answered at once under the same rule.  An APPEND that only tells
+ * what is committed, in a round that was answered, gets no answer: there is
+ * nothing to say.
  *
  * What is committed is never removed.  An APPEND that contradicts a committed
  * entry or an earlier APPEND of its leader, or a second leader in one term,
@@ -61,6 +63,7 @@ acknowledge(struct raft *node, struct raft_update *update)
 	reply->promise_ms = node->promise_ms;
 	reply->commit = node->commit_index;
 	node->acked_index = reply->match;
+	node->acked_round = reply->context;
 }
 
 /* The disk has more than before: tell the leader, if it waits for that. */
@@ -70,6 +73,18 @@ raft_acknowledge_durable(struct raft *node, struct raft_update *update)
 	if (node->state != RAFT_LEADER && node->leader != 0 &&
 		agreed_and_durable(node) > node->acked_index)
 		acknowledge(node, update);
+}
+
+/*
+ * Would an answer to this APPEND tell the leader only what it was told?  Whoever
+ * leaves is waited for until it says that it knows.
+ */
+static bool
+was_answered(const struct raft *node, const struct raft_message *message)
+{
+	return node->state != RAFT_DETACHED && message->n_entries == 0 &&
+		message->context <= node->acked_round &&
+		agreed_and_durable(node) <= node->acked_index;
 }
 
 /*
@@ -200,7 +215,7 @@ raft_on_append(struct raft *node, const struct raft_event *event,
 			node->commit_index = commit;
 	}
 
-	if (first > end)
+	if (first > end && !was_answered(node, message))
 		acknowledge(node, update);
 
 	return RAFT_OK;

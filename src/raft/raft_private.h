@@ -149,11 +149,13 @@ struct raft
 
 	/*
 	 * Not a leader.  matched_index: the log is known to agree with that leader's up
-	 * to here; never below commit_index.  acked_index: what it was told last.
+	 * to here; never below commit_index.  acked_index: what it was told last,
+	 * in answer to acked_round.
 	 */
 	uint64_t	election_deadline_ms;	/* UINT64_MAX: never */
 	raft_index	matched_index;
 	raft_index	acked_index;
+	uint64_t	acked_round;
 	uint64_t	leader_round;	/* the newest round the leader asked about */
 	bool		by_transfer;	/* candidate: by order of the leader */
 

@@ -257,6 +257,43 @@ for my $member ($cluster->nodes)
 	$cluster->wait_all_writable;
 }
 is($cluster->status($one, 'problem'), '', 'no problem is left');
+
+# The database of a member, to which the others are connected, goes elsewhere.
+{
+	my ($member) = $cluster->others($cluster->wait_for_leader);
+	my ($other) = grep { $_ != $member } $cluster->nodes;
+	my $space = PostgreSQL::Test::Utils::tempdir;
+	my $database_is = sub {
+		$member->append_conf('postgresql.conf', "store.database = '$_[0]'\n");
+		$member->restart;
+	};
+
+	$member->safe_psql('postgres', "CREATE TABLESPACE space LOCATION '$space'");
+	is_refused($member, 'template1', 'ALTER DATABASE postgres SET TABLESPACE space',
+		qr/ERROR:  55006: .*holds the store.*HINT:.*store\.database/s, 'moving a store');
+	is_refused($member, 'template1', 'CREATE DATABASE copy TEMPLATE postgres',
+		qr/ERROR:  55006: .*holds the store.*HINT:.*store\.export/s, 'a store as template');
+	is_refused($member, 'postgres', 'CREATE DATABASE copy TEMPLATE postgres',
+		qr/ERROR:  55006: .*holds the store/s, 'the same from within');
+
+	$database_is->('moved');
+	is( ($member->psql('template1', 'ALTER DATABASE postgres SET TABLESPACE space'))[0],
+		0, 'out of use, it is moved to another tablespace');
+	is( ($member->psql('template1', 'ALTER DATABASE postgres RENAME TO moved'))[0],
+		0, 'and renamed');
+	ok($member->poll_query_until('moved', 'SELECT store.barrier() > 0'),
+		'it takes part under its new name');
+	ok( $other->poll_query_until('postgres', q{SELECT conninfo ~ 'dbname=moved' FROM store.members
+			WHERE name = '} . $member->name . q{'}),
+		'which the others learn');
+
+	$database_is->('postgres');
+	is( ($member->psql('template1', 'ALTER DATABASE moved RENAME TO postgres'))[0],
+		0, 'and back');
+	$cluster->wait_all_writable;
+	$cluster->is_same_everywhere('nothing is lost by that');
+}
+
 $one->append_conf('postgresql.conf', "fsync = off\n");
 $one->reload;
 ok( $one->poll_query_until('postgres', q{SELECT problem ~ 'fsync' FROM store.status}),

@@ -118,6 +118,23 @@ $cluster->join_node($two, $one);
 pass('joining again is no error');
 is($two->safe_psql('postgres', q{SELECT store.promote('node2')}), '', 'nor is promoting a voter');
 
+# A founder whose cluster has come to an end, and who remembers who was in it:
+# members of another cluster with the same numbers are not taken for these.
+{
+	my ($founder, $guest) = map { new_node($_) } 'founder', 'guest';
+
+	$cluster->join_node($guest, $founder);
+	$guest->safe_psql('postgres', 'SELECT store.leave()');
+	$cluster->join_node($founder, $one);
+	my $start = $two->safe_psql('postgres', 'SELECT start FROM store.raft_state');
+	ok( $founder->poll_query_until('postgres',
+			"SELECT count(*) = 1 FROM store.raft_starts WHERE node_id = 2 AND start = $start"),
+		'a member knows who is who in the cluster that it joined last');
+	is($cluster->status($two, q{state <> 'detached'}), 't', 'and shuts nobody out');
+	$founder->safe_psql('postgres', 'SELECT store.leave()');
+	$_->stop for $founder, $guest;
+}
+
 # Another half: this one goes away again.
 $one->safe_psql('postgres', 'SELECT node_id FROM store.raft_admit(' . join(', ',
 	"'ghost'",

@@ -362,6 +362,7 @@ my %VICTIMS = (
 
 for my $round (
 	[ 'connecting', 'the receiving server' ],
+	[ 'connecting', 'the sending server' ],
 	[ 'copying resources', 'the receiving server' ],
 	[ 'copying resources', 'the sending server' ],
 	[ 'copying resources', 'the sending session' ],

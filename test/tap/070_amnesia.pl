@@ -79,9 +79,34 @@ write_some($cluster->wait_for_leader);
 	$standby->promote;
 	is_detached($standby, qr/timeline/, 'promoted standby');
 	is_out_of_service($standby, 'promoted standby');
-	is($cluster->status($victim, 'state'), 'follower', 'promoted standby: the member goes on');
-	$standby->stop;
+	goes_on($victim, 'promoted standby');
+	write_some($leader);
+	in_place_of(
+		$victim, $standby,
+		sub { no_leader_without($leader, $other, 'promoted standby'); });
 	all_is_there('promoted standby');
+
+	# The member is made to follow what was promoted.
+	with_folder(
+		$victim,
+		sub {
+			my ($folder) = @_;
+
+			copy_folder("$folder.real", $folder);
+			command_ok(
+				[
+					'pg_rewind', '--no-sync',
+					'--source-pgdata', $standby->data_dir, '--target-pgdata', $folder
+				],
+				'pg_rewind');
+			system_or_bail('cp', "$folder.real/postgresql.conf", $folder);
+		},
+		sub {
+			is_detached($victim, qr/timeline/, 'rewound');
+			is_out_of_service($victim, 'rewound');
+			no_leader_without($leader, $other, 'rewound');
+		});
+	all_is_there('rewound');
 }
 
 #
@@ -110,8 +135,29 @@ write_some($cluster->wait_for_leader);
 		  . "recovery_target_action = promote\narchive_mode = off\n");
 	$restored->start;
 	is_detached($restored, qr/timeline/, 'point in time');
-	$restored->stop;
+	in_place_of($victim, $restored,
+		sub { no_leader_without($leader, $other, 'point in time'); });
 	all_is_there('point in time');
+}
+
+#
+# The database is cloned, and the clone taken for the store.
+#
+{
+	my ($victim, $leader, $other) = cast();
+	my $take = sub {
+		$victim->append_conf('postgresql.conf', "store.database = '$_[0]'\n");
+		$victim->restart;
+	};
+
+	$take->('nowhere');
+	$victim->safe_psql('template1', 'CREATE DATABASE clone TEMPLATE postgres');
+	write_some($leader);
+	$take->('clone');
+	is_detached($victim, qr/a copy with OID/, 'template clone');
+	no_leader_without($leader, $other, 'template clone');
+	$take->('postgres');
+	all_is_there('template clone');
 }
 
 #

@@ -74,15 +74,15 @@ start_cluster();
 	$twin->start;
 	write_some($leader);
 	is_detached($twin, qr/copied or restored/, 'twin');
-	is($cluster->status($victim, 'state'), 'follower', 'twin: the member goes on');
+	goes_on($victim, 'twin');
 
 	$twin->safe_psql('postgres', 'SELECT store.keep_identity()');
 	is_detached($victim, qr/a later start of it is known/, 'twin: the member is stopped');
-	no_leader_without($leader, $other, 'twin: the member');
 	$leader->poll_query_until('postgres', 'SELECT store.barrier() > 0');
 	write_some($leader);
-	$victim->stop;
 	$twin->stop;
+	no_leader_without($leader, $other, 'twin: the member');
+	$victim->stop;
 	all_is_there('twin');
 }
 

@@ -74,7 +74,20 @@ is(value($restored, 'a'), '1', 'and is another one');
 $restored->restart;
 $restored->poll_query_until('postgres', 'SELECT store.barrier() > 0');
 is(value($restored, 'b'), '1', 'the new cluster is there after a restart');
-$restored->stop;
+
+# Others get numbers that members of the old cluster have, of which the backup
+# knows, and are not taken for these.
+my $founded = bless { nodes => [$restored] }, 'StoreCluster';
+for my $next (map { StoreCluster->server("next$_") } 1, 2)
+{
+	$next->safe_psql('postgres', 'CREATE EXTENSION store');
+	$founded->join_node($next, $restored);
+	push @{ $founded->{nodes} }, $next;
+}
+is($restored->safe_psql('postgres', q{SELECT count(*) FROM store.members WHERE role = 'voter'}),
+	'3', 'other nodes join it');
+$founded->is_same_everywhere('and have what it has');
+$_->stop for $founded->nodes;
 
 #
 # The majority is lost for good.

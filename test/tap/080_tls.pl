@@ -21,16 +21,26 @@ sub openssl
 	return;
 }
 
-# A key, and a certificate of our authority for this name.
-sub certify
+sub make_authority
 {
 	my ($name) = @_;
 
+	openssl('req', '-new', '-x509', '-nodes', '-newkey', 'rsa:2048', '-days', '2',
+		'-subj', "/CN=$name", '-keyout', "$folder/$name.key", '-out', "$folder/$name.crt");
+	return;
+}
+
+# A key, and a certificate of an authority for this name and address.
+sub certify
+{
+	my ($name, $address, $authority) = @_;
+
+	append_to_file("$folder/$name.ext", "subjectAltName = IP:$address\n");
 	openssl('req', '-new', '-nodes', '-newkey', 'rsa:2048', '-subj', "/CN=$name",
 		'-keyout', "$folder/$name.key", '-out', "$folder/$name.csr");
-	openssl('x509', '-req', '-in', "$folder/$name.csr", '-CA', "$folder/ca.crt",
-		'-CAkey', "$folder/ca.key", '-CAcreateserial', '-days', '2',
-		'-out', "$folder/$name.crt");
+	openssl('x509', '-req', '-in', "$folder/$name.csr", '-CA', "$folder/$authority.crt",
+		'-CAkey', "$folder/$authority.key", '-CAcreateserial', '-days', '2',
+		'-extfile', "$folder/$name.ext", '-out', "$folder/$name.crt");
 	chmod 0600, "$folder/$name.key" or die "chmod: $!";
 	return;
 }
@@ -49,7 +59,7 @@ sub by_certificate
 {
 	my ($name) = @_;
 
-	return "user=store_peer sslmode=verify-ca sslrootcert=$folder/ca.crt"
+	return "user=store_peer sslmode=verify-full sslrootcert=$folder/ca.crt"
 	  . " sslcert=$folder/$name.crt sslkey=$folder/$name.key";
 }
 
@@ -57,7 +67,7 @@ sub by_password
 {
 	my ($file) = @_;
 
-	return "user=store_password sslmode=verify-ca sslrootcert=$folder/ca.crt passfile=$file";
+	return "user=store_password sslmode=verify-full sslrootcert=$folder/ca.crt passfile=$file";
 }
 
 sub use_options
@@ -91,10 +101,10 @@ sub make_node
 	return $node;
 }
 
-openssl('req', '-new', '-x509', '-nodes', '-newkey', 'rsa:2048', '-days', '2',
-	'-subj', '/CN=store test authority',
-	'-keyout', "$folder/ca.key", '-out', "$folder/ca.crt");
-certify($_) for qw(server store_peer stranger);
+make_authority($_) for qw(ca foreign_ca);
+certify($_, '127.0.0.1', 'ca') for qw(server store_peer stranger);
+certify('elsewhere', '127.0.0.2', 'ca');
+certify('foreigner', '127.0.0.1', 'foreign_ca');
 
 my $right = passfile('right', 'right');
 my $wrong = passfile('wrong', 'wrong');
@@ -155,8 +165,27 @@ sub is_back
 
 is_refused($two, by_certificate('stranger'), 'certificate authentication failed',
 	'wrong certificate');
+is_refused($two, by_certificate('foreigner'), 'SSL error.*unknown ca',
+	'certificate of another authority');
 is_back($two, by_certificate('store_peer'), 'wrong certificate');
 is_refused($three, by_password($wrong), 'password authentication failed', 'wrong password');
 is_back($three, by_password($right), 'wrong password');
+
+# A server that cannot show that it is the one at that address.
+$two->append_conf('postgresql.conf',
+	"ssl_cert_file = '$folder/elsewhere.crt'\nssl_key_file = '$folder/elsewhere.key'\n");
+$two->restart;
+for my $node ($one, $three)
+{
+	ok( $node->poll_query_until('postgres', q{
+			SELECT last_error ~ 'does not match host name' FROM store.members WHERE name = 'two'}),
+		'a server with the certificate of another address is not told anything by '
+		  . $node->name);
+}
+$two->append_conf('postgresql.conf',
+	"ssl_cert_file = '$folder/server.crt'\nssl_key_file = '$folder/server.key'\n");
+$two->restart;
+$cluster->wait_all_writable;
+$cluster->is_same_everywhere('with its own it takes part again');
 
 done_testing();

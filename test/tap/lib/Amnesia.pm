@@ -36,8 +36,8 @@ use PostgreSQL::Test::Utils;
 use StoreCluster;
 use Test::More;
 
-our @EXPORT = qw($cluster all_is_there cast copy_folder go_back_in_place is_detached
-  is_out_of_service no_leader_without start_cluster with_folder write_some);
+our @EXPORT = qw($cluster all_is_there cast copy_folder go_back_in_place goes_on in_place_of
+  is_detached is_out_of_service no_leader_without start_cluster with_folder write_some);
 
 our $cluster;
 
@@ -48,7 +48,7 @@ sub start_cluster
 {
 	$cluster = StoreCluster->new(
 		allows_streaming => 1,
-		conf => "wal_keep_size = 256MB\nmax_wal_senders = 5\n");
+		conf => "wal_keep_size = 256MB\nmax_wal_senders = 5\nwal_log_hints = on\n");
 	return;
 }
 
@@ -101,6 +101,16 @@ sub is_detached
 	return;
 }
 
+# The member itself takes part.  On a busy machine it may even have come to lead.
+sub goes_on
+{
+	my ($node, $name) = @_;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	is($cluster->status($node, q{state <> 'detached'}), 't', "$name: the member goes on");
+	return;
+}
+
 # It refuses work at once, and can be read.
 sub is_out_of_service
 {
@@ -118,7 +128,8 @@ sub is_out_of_service
 	return;
 }
 
-# With the leader gone, the detached node and the last one are no majority.
+# With the leader gone, or who was it when the roles were cast, the detached node
+# and the last one are no majority.
 sub no_leader_without
 {
 	my ($leader, $other, $name) = @_;
@@ -129,7 +140,7 @@ sub no_leader_without
 	# Until it is missed, a write may go to it, and its outcome be unknown.
 	$other->poll_query_until('postgres', 'SELECT leader IS NULL FROM store.status');
 	($state) = StoreCluster::sqlstate($other,
-		"SET store.request_timeout = '4s';"
+		"SET store.request_timeout = '3s';"
 		  . "SELECT store.put(" . StoreCluster::configmap('no', 1) . ")");
 	is($state, 'RS503', "$name: it helps nobody to a majority");
 	is($cluster->status($other, "coalesce(leader, '')"), '', "$name: no leader was elected");
@@ -174,6 +185,22 @@ sub with_folder
 	$node->stop;
 	rmtree($folder);
 	rename "$folder.real", $folder or die "rename: $!";
+	$node->start;
+	return;
+}
+
+# Run code with another server at the address of a member; then there is the
+# member again, and the other one is stopped.
+sub in_place_of
+{
+	my ($node, $impostor, $code) = @_;
+
+	$_->stop for $node, $impostor;
+	$impostor->append_conf('postgresql.conf', 'port = ' . $node->port);
+	$impostor->{_port} = $node->port;
+	$impostor->start;
+	$code->();
+	$impostor->stop;
 	$node->start;
 	return;
 }
