@@ -128,6 +128,7 @@ help:
 	@echo 'make soak            rude clients for MINUTES=n: is anything left of them?'
 	@echo 'make overload        ten times the clients that three nodes can serve'
 	@echo 'make torture         clients and faults of all kinds on three nodes (MINUTES=n SEED=n)'
+	@echo 'make torture-mutants does it notice each build that was broken?'
 	@echo 'make torture-selftest  does the judge reject what it should?'
 	@echo 'make check-style     layering, banned calls, lengths, orphans'
 	@echo 'make check-symbols   what the library exports'
