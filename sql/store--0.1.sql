@@ -1471,6 +1471,31 @@ COMMENT ON COLUMN store.stat_watch.queue_usage IS
 	'part of the server''s notification queue that is in use';
 COMMENT ON COLUMN store.stat_watch.stats_reset IS
 	'since when is counted';
+COMMENT ON COLUMN store.stat_disk.place IS
+	'data directory, pg_wal or tablespace (of store.database); they may be one file system';
+COMMENT ON COLUMN store.stat_disk.size_bytes IS
+	'of the file system';
+COMMENT ON COLUMN store.stat_disk.free_bytes IS
+	'as of the last look, a second ago at most';
+COMMENT ON COLUMN store.stat_disk.min_free_bytes IS
+	'store.min_free_space';
+COMMENT ON COLUMN store.stat_disk.is_low IS
+	'is less free than that?';
+COMMENT ON COLUMN store.stat_refused.reason IS
+	'too large; damaged: not as it was sent; malformed; foreign: of another cluster or to'
+	' another member; forged: in the name of a member for which the session may not '
+	'speak; removed and shut out: of a member that is one no more, or of an old start; '
+	'replayed: heard before, or too late';
+COMMENT ON COLUMN store.stat_refused.messages IS
+	'that were refused for it';
+COMMENT ON COLUMN store.stat_refused.stats_reset IS
+	'since when is counted';
+COMMENT ON COLUMN store.stat_raft.waiting_requests IS
+	'sessions that wait for an answer of the workers, now';
+COMMENT ON COLUMN store.stat_raft.held_answers IS
+	'answers that no session has taken yet, now';
+COMMENT ON COLUMN store.members.low_on_disk IS
+	'has it less than store.min_free_space? on the leader';
 COMMENT ON COLUMN store.progress_copy.pid IS
 	'process that sends or receives';
 COMMENT ON COLUMN store.progress_copy.direction IS
