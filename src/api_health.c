@@ -77,6 +77,7 @@ judge_members(const NodeStatus *node)
 	StringInfoData full;
 	uint32		n_voters = 0;
 	uint32		n_silent = 0;
+	uint32		n_unheard = 0;
 	uint64		last = pg_atomic_read_u64(&progress->last_index);
 
 	initStringInfo(&silent);
@@ -93,6 +94,7 @@ judge_members(const NodeStatus *node)
 		if (is_silent(node, member))
 		{
 			n_silent += voter;
+			n_unheard += voter && member->last_contact == 0;
 			append_name(&silent, member->member.name);
 		}
 		else if (member->member.id != node->node_id && !member->copying &&
@@ -100,6 +102,12 @@ judge_members(const NodeStatus *node)
 			append_name(&slow, member->member.name);
 	}
 
+	/*
+	 * Voters elected it, and have had no time to answer it as their leader.  If
+	 * they never do, it steps down, and then no leader is known.
+	 */
+	if (n_silent > (n_voters - 1) / 2 && n_unheard > 0)
+		return warning(psprintf("just elected; not heard from yet: %s", silent.data));
 	if (n_silent > (n_voters - 1) / 2)
 		return critical(psprintf("no majority answers: of %u voters not %s",
 								 n_voters, silent.data));
