@@ -619,7 +619,8 @@ CREATE FUNCTION store.member_status
 	OUT connected boolean,
 	OUT queued_bytes bigint,
 	OUT last_error text,
-	OUT protocol integer
+	OUT protocol integer,
+	OUT low_on_disk boolean
 )
 RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL SAFE
@@ -628,11 +629,11 @@ COMMENT ON FUNCTION store.member_status IS 'the rows of store.members';
 
 CREATE VIEW store.members AS
 	SELECT node_id, name, conninfo, role, leader, match_index, lag, last_contact,
-		connected, queued_bytes, last_error, protocol
+		connected, queued_bytes, last_error, protocol, low_on_disk
 	FROM store.member_status();
 COMMENT ON VIEW store.members IS
 	'the members of the cluster;'
-	' match_index, lag, last_contact and protocol are known to the leader';
+	' match_index, lag, last_contact, protocol and low_on_disk are known to the leader';
 
 CREATE FUNCTION store.copy_status
 (
@@ -690,7 +691,9 @@ CREATE FUNCTION store.stat_get_raft
 	OUT log_bytes bigint,
 	OUT log_append_time double precision,
 	OUT log_flush_time double precision,
-	OUT stats_reset timestamptz
+	OUT stats_reset timestamptz,
+	OUT waiting_requests bigint,
+	OUT held_answers bigint
 )
 LANGUAGE C VOLATILE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'store_stat_get_raft';
@@ -805,6 +808,38 @@ COMMENT ON FUNCTION store.stat_get_watch IS 'the row of store.stat_watch';
 CREATE VIEW store.stat_watch AS SELECT * FROM store.stat_get_watch();
 COMMENT ON VIEW store.stat_watch IS
 	'who waits for changes on this node, and what they were told';
+
+CREATE FUNCTION store.stat_get_disk
+(
+	OUT place text,
+	OUT size_bytes bigint,
+	OUT free_bytes bigint,
+	OUT min_free_bytes bigint,
+	OUT is_low boolean
+)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'store_stat_get_disk';
+COMMENT ON FUNCTION store.stat_get_disk IS 'the rows of store.stat_disk';
+
+CREATE VIEW store.stat_disk AS SELECT * FROM store.stat_get_disk();
+COMMENT ON VIEW store.stat_disk IS
+	'the file systems in which this node writes, and what is free there';
+
+CREATE FUNCTION store.stat_get_refused
+(
+	OUT reason text,
+	OUT messages bigint,
+	OUT stats_reset timestamptz
+)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'store_stat_get_refused';
+COMMENT ON FUNCTION store.stat_get_refused IS 'the rows of store.stat_refused';
+
+CREATE VIEW store.stat_refused AS SELECT * FROM store.stat_get_refused();
+COMMENT ON VIEW store.stat_refused IS
+	'messages of members, or of who has their role, that this node did not take, by reason';
 
 CREATE FUNCTION store.stat_reset()
 RETURNS void
@@ -1162,7 +1197,7 @@ COMMENT ON FUNCTION store.grant_admin IS
 	'let a role read and write everything and steer the cluster; what makes and mends nodes'
 	' stays with superusers';
 
-CREATE FUNCTION store.grant_peer(role regrole)
+CREATE FUNCTION store.grant_peer(role regrole, member integer DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -1173,10 +1208,18 @@ BEGIN
 	EXECUTE format('GRANT EXECUTE ON FUNCTION store.raft_receive, store.raft_identity,'
 		' store.raft_admit, store.raft_steer, store.raft_copy, store.raft_digest,'
 		' store.raft_bytes TO %s', role);
+	IF member IS NULL THEN
+		EXECUTE format('ALTER ROLE %s IN DATABASE %I RESET store.peer_member',
+			role, current_database());
+	ELSE
+		EXECUTE format('ALTER ROLE %s IN DATABASE %I SET store.peer_member = %s',
+			role, current_database(), member);
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION store.grant_peer IS
-	'let the other members connect as this role: it gets what members call on each other';
+	'let the other members, or the one of that number, connect as this role:'
+	' it gets what members call on each other';
 
 ------------------------------------------------------------------------------
 -- Columns, as doc/reference.md describes them.
@@ -1428,6 +1471,31 @@ COMMENT ON COLUMN store.stat_watch.queue_usage IS
 	'part of the server''s notification queue that is in use';
 COMMENT ON COLUMN store.stat_watch.stats_reset IS
 	'since when is counted';
+COMMENT ON COLUMN store.stat_disk.place IS
+	'data directory, pg_wal or tablespace (of store.database); they may be one file system';
+COMMENT ON COLUMN store.stat_disk.size_bytes IS
+	'of the file system';
+COMMENT ON COLUMN store.stat_disk.free_bytes IS
+	'as of the last look, a second ago at most';
+COMMENT ON COLUMN store.stat_disk.min_free_bytes IS
+	'store.min_free_space';
+COMMENT ON COLUMN store.stat_disk.is_low IS
+	'is less free than that?';
+COMMENT ON COLUMN store.stat_refused.reason IS
+	'too large; damaged: not as it was sent; malformed; foreign: of another cluster or to'
+	' another member; forged: in the name of a member for which the session may not '
+	'speak; removed and shut out: of a member that is one no more, or of an old start; '
+	'replayed: heard before, or too late';
+COMMENT ON COLUMN store.stat_refused.messages IS
+	'that were refused for it';
+COMMENT ON COLUMN store.stat_refused.stats_reset IS
+	'since when is counted';
+COMMENT ON COLUMN store.stat_raft.waiting_requests IS
+	'sessions that wait for an answer of the workers, now';
+COMMENT ON COLUMN store.stat_raft.held_answers IS
+	'answers that no session has taken yet, now';
+COMMENT ON COLUMN store.members.low_on_disk IS
+	'has it less than store.min_free_space? on the leader';
 COMMENT ON COLUMN store.progress_copy.pid IS
 	'process that sends or receives';
 COMMENT ON COLUMN store.progress_copy.direction IS
@@ -1462,9 +1530,11 @@ REVOKE USAGE ON TYPE store.result FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA store TO pg_monitor;
 GRANT SELECT ON store.status, store.members, store.progress_copy, store.stat_raft,
-	store.stat_peers, store.stat_apply, store.stat_requests, store.stat_latency, store.stat_watch
+	store.stat_peers, store.stat_apply, store.stat_requests, store.stat_latency, store.stat_watch,
+	store.stat_disk, store.stat_refused
 	TO pg_monitor;
 GRANT EXECUTE ON FUNCTION store.node_status(), store.member_status(), store.copy_status(),
 	store.stat_get_raft(), store.stat_get_peers(), store.stat_get_apply(),
-	store.stat_get_requests(), store.stat_get_latency(), store.stat_get_watch(), store.health()
+	store.stat_get_requests(), store.stat_get_latency(), store.stat_get_watch(),
+	store.stat_get_disk(), store.stat_get_refused(), store.health()
 	TO pg_monitor;
