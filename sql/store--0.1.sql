@@ -157,8 +157,10 @@ COMMENT ON COLUMN store.events.previous_version IS
 -- The rows are in segments used in rotation; see src/history.h.  At index X
 -- existed what is in store.resources with resource_version <= X, and what is
 -- previous in the events with previous_version <= X < resource_version.  The
--- second index finds these in the order of keys.  No two entries of an index are
--- equal, so looking for duplicates before a page is split would be in vain.
+-- second index finds these in the order of the keys of a kind.  Group and version
+-- are not in it: they would be compared with each insertion, and tell apart little
+-- that the kind does not.  No two entries of an index are equal, so looking for
+-- duplicates before a page is split would be in vain.
 DO $$
 DECLARE
 	segment text;
@@ -173,7 +175,7 @@ BEGIN
 			segment);
 		EXECUTE pg_catalog.format(
 			'CREATE INDEX events_%s_key ON %s'
-			' (api_group, version, kind, namespace NULLS FIRST, name,'
+			' (kind, namespace NULLS FIRST, name,'
 			' resource_version, previous_version) WITH (deduplicate_items = off)',
 			i, segment);
 		EXECUTE pg_catalog.format('COMMENT ON TABLE %s IS %L', segment,
