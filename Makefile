@@ -117,6 +117,7 @@ help:
 	@echo 'make mutants         does each test fail without what it shows? (ONLY=name for one)'
 	@echo 'make watch-check     a hundred watchers on three nodes in trouble (MINUTES=n)'
 	@echo 'make torture         clients and faults of all kinds on three nodes (MINUTES=n SEED=n)'
+	@echo 'make torture-mutants does it notice each build that was broken?'
 	@echo 'make torture-selftest  does the judge reject what it should?'
 	@echo 'make check-style     layering, banned calls, lengths, orphans'
 	@echo 'make check-symbols   what the library exports'

@@ -21,6 +21,8 @@ typedef struct PendingWrite
 	bool		forwarded;		/* from another member: nobody waits here */
 	bool		claimed;		/* see request_claim() */
 	uint64		term;			/* proposed in; for a forwarded one, valid in */
+	uint64		sent_ms;		/* to the leader; 0: we are the leader */
+	uint64		again_ms;		/* it should have been answered by then */
 	uint64		apply_life;		/* of the apply worker when it was proposed */
 	uint32		length;
 	char		data[FLEXIBLE_ARRAY_MEMBER];	/* MAXALIGNed */
@@ -53,6 +55,9 @@ static ReadBatch open_batch;	/* not asked yet; empty: nobody waits */
 static ReadBatch asked_batch;	/* empty: none is under way */
 static uint64 next_batch_id = 1;
 
+/* Nothing has to be sent again before that. */
+static uint64 repeat_ms;
+
 /* What a predecessor took on was proposed up to this term; 0: it is settled. */
 static uint64 orphan_term;
 
@@ -69,6 +74,7 @@ pending_init(uint64 term)
 	bytes = 0;
 	memset(&open_batch, 0, sizeof(open_batch));
 	memset(&asked_batch, 0, sizeof(asked_batch));
+	repeat_ms = PG_UINT64_MAX;
 	orphan_term = term;
 	request_ask_again();
 }
@@ -109,12 +115,18 @@ forget(PendingWrite *write)
 	pfree(write);
 }
 
+bool
+pending_has_room(Size length)
+{
+	return bytes + length <= PENDING_LIMIT;
+}
+
 void
 pending_add_write(const InboxRecord *record, uint64 node_id)
 {
 	PendingWrite *write;
 
-	if (bytes + record->length > PENDING_LIMIT)
+	if (!pending_has_room(record->length))
 	{
 		request_refuse(record->slot, record->sequence, ERRCODE_STORE_UNAVAILABLE,
 					   "too many writes are waiting on this node",
@@ -133,7 +145,7 @@ pending_add_forwarded(const LogEntry *entry, uint64 term)
 {
 	PendingWrite *write;
 
-	if (bytes + entry->length > PENDING_LIMIT)
+	if (!pending_has_room(entry->length))
 		return;
 	write = add_waiting(entry->data, entry->length);
 	write->forwarded = true;
@@ -183,6 +195,16 @@ is_wanted(PendingWrite *write, uint64 term)
 	return write->claimed;
 }
 
+static void
+set_entry(LogEntry *entry, PendingWrite *write)
+{
+	entry->index = 0;
+	entry->term = 0;
+	entry->kind = ENTRY_COMMAND;
+	entry->length = write->length;
+	entry->data = write->data;
+}
+
 uint32
 pending_writes(uint64 term, uint32 max_entries, Size max_bytes, LogEntry *entries)
 {
@@ -202,13 +224,8 @@ pending_writes(uint64 term, uint32 max_entries, Size max_bytes, LogEntry *entrie
 			forget(write);
 			continue;
 		}
-		entries[n].index = 0;
-		entries[n].term = 0;
-		entries[n].kind = ENTRY_COMMAND;
-		entries[n].length = write->length;
-		entries[n].data = write->data;
+		set_entry(&entries[n++], write);
 		total += write->length;
-		n++;
 	}
 	return n;
 }
@@ -234,8 +251,11 @@ pending_refused(uint32 n)
 	}
 }
 
-void
-pending_proposed(uint32 n, uint64 term)
+/*
+ * sent_ms: when they were sent to the leader; 0: they are in our own log.
+ */
+static void
+move_to_proposed(uint32 n, uint64 term, uint64 sent_ms)
 {
 	for (uint32 i = 0; i < n; i++)
 	{
@@ -248,10 +268,26 @@ pending_proposed(uint32 n, uint64 term)
 			continue;
 		}
 		write->term = term;
+		write->sent_ms = sent_ms;
+		write->again_ms = sent_ms + store_election_timeout;
 		write->apply_life = pg_atomic_read_u64(&progress->apply_lives);
 		dlist_push_tail(&proposed, &write->node);
 		n_proposed++;
+		if (sent_ms != 0)
+			repeat_ms = Min(repeat_ms, write->again_ms);
 	}
+}
+
+void
+pending_proposed(uint32 n, uint64 term)
+{
+	move_to_proposed(n, term, 0);
+}
+
+void
+pending_forwarded(uint32 n, uint64 term, uint64 now_ms)
+{
+	move_to_proposed(n, term, now_ms);
 }
 
 static bool
@@ -259,6 +295,45 @@ is_abandoned(const PendingWrite *write)
 {
 	return !write->forwarded &&
 		!request_is_waiting(write->request.slot, write->request.sequence);
+}
+
+bool
+pending_is_due(uint64 now_ms)
+{
+	return n_waiting > 0 || now_ms >= repeat_ms;
+}
+
+uint32
+pending_repeat(uint64 term, uint64 now_ms, uint32 max_entries, Size max_bytes,
+			   LogEntry *entries)
+{
+	uint64		next_ms = PG_UINT64_MAX;
+	dlist_iter	iter;
+	uint32		n = 0;
+	Size		total = 0;
+
+	if (now_ms < repeat_ms)
+		return 0;
+	dlist_foreach(iter, &proposed)
+	{
+		PendingWrite *write = dlist_container(PendingWrite, node, iter.cur);
+
+		if (write->sent_ms == 0 || write->term != term || is_abandoned(write))
+			continue;
+		if (now_ms >= write->again_ms &&
+			n < max_entries && (n == 0 || total + write->length <= max_bytes))
+		{
+			uint64		pause_ms = write->again_ms - write->sent_ms;
+
+			write->sent_ms = now_ms;
+			write->again_ms = now_ms + 2 * pause_ms;
+			set_entry(&entries[n++], write);
+			total += write->length;
+		}
+		next_ms = Min(next_ms, write->again_ms);
+	}
+	repeat_ms = next_ms;
+	return n;
 }
 
 void

@@ -21,6 +21,7 @@
 #include "clock.h"
 #include "common/pg_prng.h"
 #include "comparison.h"
+#include "forwarding.h"
 #include "greeting.h"
 #include "inbox.h"
 #include "machine.h"
@@ -225,8 +226,8 @@ receive_message(InboxRecord *record)
 	}
 	if (message.header.kind == MESSAGE_FORWARD)
 	{
-		for (uint32 i = 0; i < message.n_entries; i++)
-			pending_add_forwarded(&message.entries[i], message.term);
+		if (worker.update.state == RAFT_LEADER)
+			forwarding_receive(&message, worker.update.term);
 		return;
 	}
 
@@ -408,36 +409,6 @@ propose_writes(void)
 			pending_proposed(n, term);
 			pacing_proposed(worker.now_ms, n, worker.update.append_last);
 		}
-	}
-}
-
-static void
-forward_writes(void)
-{
-	StringInfoData buffer;
-	raft_term	term = worker.update.term;
-	raft_id		leader = worker.update.leader;
-
-	initStringInfo(&buffer);
-	while (pending_n_writes() > 0)
-	{
-		Size		room = transport_room(worker.transport, leader);
-		uint32		n;
-
-		if (room == 0)
-			return;
-		n = pending_writes(0, RAFT_MAX_BATCH, Min(room, PACING_BYTES), worker.batch);
-		if (n == 0)
-			return;
-		resetStringInfo(&buffer);
-		message_encode_forward(&buffer, &worker.origin, worker.node_id, leader,
-							   term, worker.batch, n);
-		if (!transport_send(worker.transport, leader, buffer.data, buffer.len))
-		{
-			pending_refused(n);
-			return;
-		}
-		pending_proposed(n, term);
 	}
 }
 
@@ -800,7 +771,8 @@ one_turn(void)
 		propose_writes();
 	}
 	else if (worker.update.leader != 0)
-		forward_writes();
+		forwarding_send(worker.transport, &worker.origin, worker.node_id, worker.update.leader,
+						worker.update.term, worker.now_ms, worker.batch);
 	if (worker.update.leader != 0)
 		ask_for_reads();
 	promote_learner();
