@@ -14,6 +14,9 @@
 #include "status.h"
 #include "utils/memutils.h"
 
+/* Writes that may wait before it is looked who of them has gone. */
+#define MIN_SWEEP	1024
+
 typedef struct PendingWrite
 {
 	dlist_node	node;
@@ -87,6 +90,13 @@ wait_for_turn(PendingWrite *write)
 	bytes_waiting += write->length;
 }
 
+static bool
+is_abandoned(const PendingWrite *write)
+{
+	return !write->forwarded &&
+		!request_is_waiting(write->request.slot, write->request.sequence);
+}
+
 static void
 end_wait(PendingWrite *write)
 {
@@ -95,24 +105,52 @@ end_wait(PendingWrite *write)
 	bytes_waiting -= write->length;
 }
 
+static void
+forget(PendingWrite *write)
+{
+	bytes -= write->length;
+	pfree(write);
+}
+
+/* Their clients were canceled, or have waited long enough. */
+static void
+drop_abandoned(void)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &waiting)
+	{
+		PendingWrite *write = dlist_container(PendingWrite, node, iter.cur);
+
+		if (is_abandoned(write))
+		{
+			end_wait(write);
+			forget(write);
+		}
+	}
+}
+
+/*
+ * While nobody leads, nothing leaves this queue by its other end, and clients
+ * come again and again; so it is swept whenever it has doubled.
+ */
 static PendingWrite *
 add_waiting(const char *data, uint32 length)
 {
+	static uint32 sweep_at = MIN_SWEEP;
 	PendingWrite *write;
 
+	if (n_waiting >= sweep_at)
+	{
+		drop_abandoned();
+		sweep_at = Max(2 * n_waiting, MIN_SWEEP);
+	}
 	write = MemoryContextAllocZero(context, offsetof(PendingWrite, data) + length);
 	write->length = length;
 	memcpy(write->data, data, length);
 	wait_for_turn(write);
 	bytes += length;
 	return write;
-}
-
-static void
-forget(PendingWrite *write)
-{
-	bytes -= write->length;
-	pfree(write);
 }
 
 bool
@@ -126,6 +164,8 @@ pending_add_write(const InboxRecord *record, uint64 node_id)
 {
 	PendingWrite *write;
 
+	if (!pending_has_room(record->length))
+		drop_abandoned();
 	if (!pending_has_room(record->length))
 	{
 		request_refuse(record->slot, record->sequence, ERRCODE_STORE_UNAVAILABLE,
@@ -290,13 +330,6 @@ pending_forwarded(uint32 n, uint64 term, uint64 now_ms)
 	move_to_proposed(n, term, now_ms);
 }
 
-static bool
-is_abandoned(const PendingWrite *write)
-{
-	return !write->forwarded &&
-		!request_is_waiting(write->request.slot, write->request.sequence);
-}
-
 bool
 pending_is_due(uint64 now_ms)
 {
@@ -348,17 +381,7 @@ pending_sweep(uint64 applied_term)
 		orphan_term = 0;
 	}
 
-	dlist_foreach_modify(iter, &waiting)
-	{
-		PendingWrite *write = dlist_container(PendingWrite, node, iter.cur);
-
-		if (is_abandoned(write))
-		{
-			end_wait(write);
-			forget(write);
-		}
-	}
-
+	drop_abandoned();
 	dlist_foreach_modify(iter, &proposed)
 	{
 		PendingWrite *write = dlist_container(PendingWrite, node, iter.cur);
@@ -384,6 +407,20 @@ pending_sweep(uint64 applied_term)
  * ------------------------------------------------------------------------
  */
 
+/* There is one live reader for each session at the most. */
+static void
+drop_abandoned_reads(ReadBatch *batch)
+{
+	uint32		n = 0;
+
+	for (uint32 i = 0; i < batch->n_waiters; i++)
+	{
+		if (request_is_waiting(batch->waiters[i].slot, batch->waiters[i].sequence))
+			batch->waiters[n++] = batch->waiters[i];
+	}
+	batch->n_waiters = n;
+}
+
 void
 pending_add_read(uint32 slot, uint64 sequence)
 {
@@ -391,12 +428,17 @@ pending_add_read(uint32 slot, uint64 sequence)
 
 	if (batch->n_waiters == batch->max_waiters)
 	{
-		batch->max_waiters = Max(64, 2 * batch->max_waiters);
-		if (batch->waiters == NULL)
-			batch->waiters = MemoryContextAlloc(context,
-												batch->max_waiters * sizeof(ReadWaiter));
-		else
-			batch->waiters = repalloc(batch->waiters, batch->max_waiters * sizeof(ReadWaiter));
+		drop_abandoned_reads(batch);
+		if (batch->n_waiters >= batch->max_waiters / 2)
+		{
+			batch->max_waiters = Max(64, 2 * batch->max_waiters);
+			if (batch->waiters == NULL)
+				batch->waiters = MemoryContextAlloc(context,
+													batch->max_waiters * sizeof(ReadWaiter));
+			else
+				batch->waiters = repalloc(batch->waiters,
+										  batch->max_waiters * sizeof(ReadWaiter));
+		}
 	}
 	batch->waiters[batch->n_waiters].slot = slot;
 	batch->waiters[batch->n_waiters].sequence = sequence;
