@@ -53,7 +53,7 @@ node_new(uint32_t config)
 	node->slot = sim.n_nodes++;
 	node->exists = true;
 	node->rate = random_between(1024 - sim.options.skew, 1024 + sim.options.skew);
-	if (sim.options.raft.leader_lease && random_chance(700))
+	if (sim.options.raft.leader_lease && random_chance(950))
 		node->rate = 1024 + (random_chance(512) ? sim.options.skew : 0 - sim.options.skew);
 	node->offset_ms = random_between(1, 1000000);
 	log_reset(&node->disk, 0, 0, 0, config);
