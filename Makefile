@@ -89,6 +89,15 @@ tap: build/raft/raft_replay build/older/store$(DLSUFFIX)
 	$(PROVE) -I $(top_srcdir)/src/test/perl/ -I $(srcdir)/test/tap/lib \
 		$(PROVE_FLAGS) $(if $(PROVE_TESTS),$(PROVE_TESTS),$(TAP_TESTS_FILES))
 
+# Not part of scripts/check: rude clients for long, and too many of them.
+.PHONY: soak overload
+soak:
+	SOAK_SECONDS=$$(($(MINUTES) * 60)) SOAK_SEED='$(SEED)' \
+	$(MAKE) tap PROVE_TESTS=test/tap/033_soak.pl PROVE_FLAGS=--verbose
+
+overload:
+	bench/overload
+
 # Not part of scripts/check: it takes as long as all of that, twice.
 .PHONY: mutants
 mutants:
@@ -116,7 +125,10 @@ help:
 	@echo 'make raft-sanitize   simulate it with sanitizers (SANITIZE_SEEDS=n)'
 	@echo 'make mutants         does each test fail without what it shows? (ONLY=name for one)'
 	@echo 'make watch-check     a hundred watchers on three nodes in trouble (MINUTES=n)'
+	@echo 'make soak            rude clients for MINUTES=n: is anything left of them?'
+	@echo 'make overload        ten times the clients that three nodes can serve'
 	@echo 'make torture         clients and faults of all kinds on three nodes (MINUTES=n SEED=n)'
+	@echo 'make torture-mutants does it notice each build that was broken?'
 	@echo 'make torture-selftest  does the judge reject what it should?'
 	@echo 'make check-style     layering, banned calls, lengths, orphans'
 	@echo 'make check-symbols   what the library exports'

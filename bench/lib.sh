@@ -51,7 +51,9 @@ store_start()
 	for n in $(node_list); do
 		node_init "$n"
 		bench_settings >>"$CLUSTER/node$n/postgresql.conf"
-		echo "unix_socket_directories = '$CLUSTER'" >>"$CLUSTER/node$n/postgresql.conf"
+		# a busy machine shall not end the measurement
+		printf '%s\n' "unix_socket_directories = '$CLUSTER'" "store.request_timeout = '60s'" \
+			>>"$CLUSTER/node$n/postgresql.conf"
 		node_start "$n"
 		node_enter "$n"
 	done

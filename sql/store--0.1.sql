@@ -117,10 +117,6 @@ CREATE INDEX resources_labels ON store.resources USING gin (labels)
 -- what has a time to live, for the leader to find what is due
 CREATE INDEX resources_expiry ON store.resources (expires_at)
 	WHERE expires_at IS NOT NULL;
-COMMENT ON COLUMN store.resources.labels IS
-	'metadata.labels of the object, null if there are none; for indexes';
-COMMENT ON COLUMN store.resources.expires_at IS
-	'when the time to live ends, null if it does not; deleted soon after';
 COMMENT ON TABLE store.resources IS
 	'every resource at this node''s applied index; written by store.put() and its kin';
 
@@ -143,22 +139,14 @@ CREATE TABLE store.events
 );
 COMMENT ON TABLE store.events IS
 	'the retained history: each committed change, in the order of the Raft log';
-COMMENT ON COLUMN store.events.object IS
-	'the object after the change; for DELETED its last state';
-COMMENT ON COLUMN store.events.at IS
-	'when the change was asked for, by the clock of that member';
-COMMENT ON COLUMN store.events.ordinal IS
-	'position of the change among the operations of one transaction, from 0';
-COMMENT ON COLUMN store.events.previous IS
-	'the object before the change, null if there was none';
-COMMENT ON COLUMN store.events.previous_version IS
-	'the resource_version of the object before the change';
 
 -- The rows are in segments used in rotation; see src/history.h.  At index X
 -- existed what is in store.resources with resource_version <= X, and what is
 -- previous in the events with previous_version <= X < resource_version.  The
--- second index finds these in the order of keys.  No two entries of an index are
--- equal, so looking for duplicates before a page is split would be in vain.
+-- second index finds these in the order of the keys of a kind.  Group and version
+-- are not in it: they would be compared with each insertion, and tell apart little
+-- that the kind does not.  No two entries of an index are equal, so looking for
+-- duplicates before a page is split would be in vain.
 DO $$
 DECLARE
 	segment text;
@@ -173,7 +161,7 @@ BEGIN
 			segment);
 		EXECUTE pg_catalog.format(
 			'CREATE INDEX events_%s_key ON %s'
-			' (api_group, version, kind, namespace NULLS FIRST, name,'
+			' (kind, namespace NULLS FIRST, name,'
 			' resource_version, previous_version) WITH (deduplicate_items = off)',
 			i, segment);
 		EXECUTE pg_catalog.format('COMMENT ON TABLE %s IS %L', segment,
@@ -631,7 +619,8 @@ CREATE FUNCTION store.member_status
 	OUT connected boolean,
 	OUT queued_bytes bigint,
 	OUT last_error text,
-	OUT protocol integer
+	OUT protocol integer,
+	OUT low_on_disk boolean
 )
 RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL SAFE
@@ -640,11 +629,11 @@ COMMENT ON FUNCTION store.member_status IS 'the rows of store.members';
 
 CREATE VIEW store.members AS
 	SELECT node_id, name, conninfo, role, leader, match_index, lag, last_contact,
-		connected, queued_bytes, last_error, protocol
+		connected, queued_bytes, last_error, protocol, low_on_disk
 	FROM store.member_status();
 COMMENT ON VIEW store.members IS
 	'the members of the cluster;'
-	' match_index, lag, last_contact and protocol are known to the leader';
+	' match_index, lag, last_contact, protocol and low_on_disk are known to the leader';
 
 CREATE FUNCTION store.copy_status
 (
@@ -702,7 +691,9 @@ CREATE FUNCTION store.stat_get_raft
 	OUT log_bytes bigint,
 	OUT log_append_time double precision,
 	OUT log_flush_time double precision,
-	OUT stats_reset timestamptz
+	OUT stats_reset timestamptz,
+	OUT waiting_requests bigint,
+	OUT held_answers bigint
 )
 LANGUAGE C VOLATILE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'store_stat_get_raft';
@@ -817,6 +808,38 @@ COMMENT ON FUNCTION store.stat_get_watch IS 'the row of store.stat_watch';
 CREATE VIEW store.stat_watch AS SELECT * FROM store.stat_get_watch();
 COMMENT ON VIEW store.stat_watch IS
 	'who waits for changes on this node, and what they were told';
+
+CREATE FUNCTION store.stat_get_disk
+(
+	OUT place text,
+	OUT size_bytes bigint,
+	OUT free_bytes bigint,
+	OUT min_free_bytes bigint,
+	OUT is_low boolean
+)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'store_stat_get_disk';
+COMMENT ON FUNCTION store.stat_get_disk IS 'the rows of store.stat_disk';
+
+CREATE VIEW store.stat_disk AS SELECT * FROM store.stat_get_disk();
+COMMENT ON VIEW store.stat_disk IS
+	'the file systems in which this node writes, and what is free there';
+
+CREATE FUNCTION store.stat_get_refused
+(
+	OUT reason text,
+	OUT messages bigint,
+	OUT stats_reset timestamptz
+)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'store_stat_get_refused';
+COMMENT ON FUNCTION store.stat_get_refused IS 'the rows of store.stat_refused';
+
+CREATE VIEW store.stat_refused AS SELECT * FROM store.stat_get_refused();
+COMMENT ON VIEW store.stat_refused IS
+	'messages of members, or of who has their role, that this node did not take, by reason';
 
 CREATE FUNCTION store.stat_reset()
 RETURNS void
@@ -1174,7 +1197,7 @@ COMMENT ON FUNCTION store.grant_admin IS
 	'let a role read and write everything and steer the cluster; what makes and mends nodes'
 	' stays with superusers';
 
-CREATE FUNCTION store.grant_peer(role regrole)
+CREATE FUNCTION store.grant_peer(role regrole, member integer DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -1185,10 +1208,316 @@ BEGIN
 	EXECUTE format('GRANT EXECUTE ON FUNCTION store.raft_receive, store.raft_identity,'
 		' store.raft_admit, store.raft_steer, store.raft_copy, store.raft_digest,'
 		' store.raft_bytes TO %s', role);
+	IF member IS NULL THEN
+		EXECUTE format('ALTER ROLE %s IN DATABASE %I RESET store.peer_member',
+			role, current_database());
+	ELSE
+		EXECUTE format('ALTER ROLE %s IN DATABASE %I SET store.peer_member = %s',
+			role, current_database(), member);
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION store.grant_peer IS
-	'let the other members connect as this role: it gets what members call on each other';
+	'let the other members, or the one of that number, connect as this role:'
+	' it gets what members call on each other';
+
+------------------------------------------------------------------------------
+-- Columns, as doc/reference.md describes them.
+------------------------------------------------------------------------------
+
+COMMENT ON COLUMN store.resources.api_group IS
+	'the part of apiVersion before the slash; empty for the core group';
+COMMENT ON COLUMN store.resources.version IS
+	'the rest of it';
+COMMENT ON COLUMN store.resources.kind IS
+	'as in the object';
+COMMENT ON COLUMN store.resources.namespace IS
+	'null for what has none';
+COMMENT ON COLUMN store.resources.name IS
+	'metadata.name';
+COMMENT ON COLUMN store.resources.object IS
+	'the object as it was written, with its stamps';
+COMMENT ON COLUMN store.resources.uid IS
+	'metadata.uid';
+COMMENT ON COLUMN store.resources.create_revision IS
+	'the resource version at which it was created';
+COMMENT ON COLUMN store.resources.resource_version IS
+	'metadata.resourceVersion: the log index of its last change';
+COMMENT ON COLUMN store.resources.generation IS
+	'metadata.generation: grows with changes of spec';
+COMMENT ON COLUMN store.resources.labels IS
+	'metadata.labels, for the index; null if there are none';
+COMMENT ON COLUMN store.resources.expires_at IS
+	'when its time to live ends; null if it does not';
+COMMENT ON COLUMN store.events.resource_version IS
+	'the log index of the change';
+COMMENT ON COLUMN store.events.type IS
+	'ADDED, MODIFIED or DELETED';
+COMMENT ON COLUMN store.events.api_group IS
+	'as in store.resources';
+COMMENT ON COLUMN store.events.version IS
+	'as in store.resources';
+COMMENT ON COLUMN store.events.kind IS
+	'as in store.resources';
+COMMENT ON COLUMN store.events.namespace IS
+	'as in store.resources';
+COMMENT ON COLUMN store.events.name IS
+	'as in store.resources';
+COMMENT ON COLUMN store.events.object IS
+	'the object after the change; for DELETED its last state';
+COMMENT ON COLUMN store.events.reason IS
+	'as the write had it';
+COMMENT ON COLUMN store.events.at IS
+	'when the change was asked for, by the clock of that member';
+COMMENT ON COLUMN store.events.ordinal IS
+	'position among the changes of one transaction, from 0';
+COMMENT ON COLUMN store.events.previous IS
+	'the object before the change; null if there was none';
+COMMENT ON COLUMN store.events.previous_version IS
+	'its resource version';
+COMMENT ON COLUMN store.status.cluster_id IS
+	'the cluster that this node belongs to';
+COMMENT ON COLUMN store.status.node_id IS
+	'number of this member, given once and never again';
+COMMENT ON COLUMN store.status.name IS
+	'store.node_name';
+COMMENT ON COLUMN store.status.state IS
+	'leader, follower, candidate, learner or detached';
+COMMENT ON COLUMN store.status.term IS
+	'of the consensus';
+COMMENT ON COLUMN store.status.leader IS
+	'its name; null if nobody is known to lead';
+COMMENT ON COLUMN store.status.first_index IS
+	'of the log';
+COMMENT ON COLUMN store.status.last_index IS
+	'of the log, as far as it is on this disk';
+COMMENT ON COLUMN store.status.commit_index IS
+	'up to where a majority has it';
+COMMENT ON COLUMN store.status.applied_index IS
+	'up to where it is in the tables';
+COMMENT ON COLUMN store.status.compacted_revision IS
+	'the past can be read from here on';
+COMMENT ON COLUMN store.status.backlog IS
+	'committed and not applied, in entries';
+COMMENT ON COLUMN store.status.problem IS
+	'what is wrong, in words; null if nothing is';
+COMMENT ON COLUMN store.status.notified_index IS
+	'the newest change that those who listen were told of';
+COMMENT ON COLUMN store.status.protocol IS
+	'the version of the protocol that the cluster uses; null if it is not known';
+COMMENT ON COLUMN store.status.diverged IS
+	'does this node, or a member that it knows of, differ from the others?';
+COMMENT ON COLUMN store.members.node_id IS
+	'number of the member';
+COMMENT ON COLUMN store.members.name IS
+	'its store.node_name';
+COMMENT ON COLUMN store.members.conninfo IS
+	'how the others reach it';
+COMMENT ON COLUMN store.members.role IS
+	'voter or learner';
+COMMENT ON COLUMN store.members.leader IS
+	'does it lead?';
+COMMENT ON COLUMN store.members.match_index IS
+	'up to where it has the leader''s log; on the leader, like the next two';
+COMMENT ON COLUMN store.members.lag IS
+	'entries that it lacks';
+COMMENT ON COLUMN store.members.last_contact IS
+	'when it was last heard from';
+COMMENT ON COLUMN store.members.connected IS
+	'is this node''s connection to it up?';
+COMMENT ON COLUMN store.members.queued_bytes IS
+	'sent to it and not acknowledged';
+COMMENT ON COLUMN store.members.last_error IS
+	'of this node''s connection to it';
+COMMENT ON COLUMN store.members.protocol IS
+	'the version of the protocol that it understands; null if it is not known';
+COMMENT ON COLUMN store.stat_raft.state IS
+	'as in store.status';
+COMMENT ON COLUMN store.stat_raft.is_leader IS
+	'does this node lead?';
+COMMENT ON COLUMN store.stat_raft.leader_id IS
+	'null if nobody is known to lead';
+COMMENT ON COLUMN store.stat_raft.term IS
+	'of the consensus';
+COMMENT ON COLUMN store.stat_raft.first_index IS
+	'of the log';
+COMMENT ON COLUMN store.stat_raft.last_index IS
+	'of the log, as far as it is on this disk';
+COMMENT ON COLUMN store.stat_raft.commit_index IS
+	'up to where a majority has it';
+COMMENT ON COLUMN store.stat_raft.uncommitted_entries IS
+	'in the log, and not known to be on a majority';
+COMMENT ON COLUMN store.stat_raft.uncommitted_bytes IS
+	'their size, as far as they are in memory';
+COMMENT ON COLUMN store.stat_raft.pending_writes IS
+	'taken on and not yet proposed or forwarded, now';
+COMMENT ON COLUMN store.stat_raft.pending_bytes IS
+	'of writes taken on and not answered, now';
+COMMENT ON COLUMN store.stat_raft.pending_reads IS
+	'that wait for the leader''s word, now';
+COMMENT ON COLUMN store.stat_raft.inbox_bytes IS
+	'requests and messages that wait for the raft worker, now; up to store.inbox_size';
+COMMENT ON COLUMN store.stat_raft.dropped_messages IS
+	'messages of members that found it full, since the server started';
+COMMENT ON COLUMN store.stat_raft.elections IS
+	'that this node stood for';
+COMMENT ON COLUMN store.stat_raft.leaders IS
+	'leaders this node has seen, one a term';
+COMMENT ON COLUMN store.stat_raft.log_writes IS
+	'durable transactions of the log, each with one flush';
+COMMENT ON COLUMN store.stat_raft.log_entries IS
+	'entries they wrote';
+COMMENT ON COLUMN store.stat_raft.log_bytes IS
+	'data of entries that were added';
+COMMENT ON COLUMN store.stat_raft.log_append_time IS
+	'spent writing rows, in ms';
+COMMENT ON COLUMN store.stat_raft.log_flush_time IS
+	'spent making them durable, in ms';
+COMMENT ON COLUMN store.stat_raft.stats_reset IS
+	'since when is counted';
+COMMENT ON COLUMN store.stat_peers.node_id IS
+	'number of the member';
+COMMENT ON COLUMN store.stat_peers.name IS
+	'its store.node_name';
+COMMENT ON COLUMN store.stat_peers.is_voter IS
+	'is it a voter? else a learner';
+COMMENT ON COLUMN store.stat_peers.connected IS
+	'is this node''s connection to it up?';
+COMMENT ON COLUMN store.stat_peers.match_index IS
+	'up to where it has the leader''s log; on the leader, like all up to lag_bytes';
+COMMENT ON COLUMN store.stat_peers.next_index IS
+	'what it is sent next';
+COMMENT ON COLUMN store.stat_peers.lag IS
+	'entries that it lacks';
+COMMENT ON COLUMN store.stat_peers.lag_bytes IS
+	'their size; null if they are not all in memory';
+COMMENT ON COLUMN store.stat_peers.round_trip_time IS
+	'of the last message that was timed, to its commit there and back, in ms';
+COMMENT ON COLUMN store.stat_peers.last_contact IS
+	'when it was last heard from; on the leader';
+COMMENT ON COLUMN store.stat_peers.copying IS
+	'is it fetching a copy? on the leader';
+COMMENT ON COLUMN store.stat_peers.sent_messages IS
+	'since the raft worker started, like the next two';
+COMMENT ON COLUMN store.stat_peers.sent_bytes IS
+	'in these messages';
+COMMENT ON COLUMN store.stat_peers.dropped_messages IS
+	'not accepted, for whatever reason';
+COMMENT ON COLUMN store.stat_peers.queued_bytes IS
+	'sent and not acknowledged, now';
+COMMENT ON COLUMN store.stat_peers.last_error IS
+	'of this node''s connection to it; null after a success';
+COMMENT ON COLUMN store.stat_apply.applied_index IS
+	'up to where the log is in the tables';
+COMMENT ON COLUMN store.stat_apply.backlog IS
+	'committed and not applied, in entries';
+COMMENT ON COLUMN store.stat_apply.batches IS
+	'transactions';
+COMMENT ON COLUMN store.stat_apply.entries IS
+	'of the log that were applied';
+COMMENT ON COLUMN store.stat_apply.changes IS
+	'of these, what changed something';
+COMMENT ON COLUMN store.stat_apply.apply_time IS
+	'spent on them, in ms';
+COMMENT ON COLUMN store.stat_apply.starts IS
+	'of the apply worker since the server started; one is normal';
+COMMENT ON COLUMN store.stat_apply.blockers_canceled IS
+	'statements canceled because they held a lock it waited for';
+COMMENT ON COLUMN store.stat_apply.blockers_terminated IS
+	'sessions ended for the same reason';
+COMMENT ON COLUMN store.stat_apply.last_blocker_pid IS
+	'process that was canceled or ended last';
+COMMENT ON COLUMN store.stat_apply.last_blocker_at IS
+	'when that was';
+COMMENT ON COLUMN store.stat_apply.problem IS
+	'why it does not get on; null if it does';
+COMMENT ON COLUMN store.stat_apply.stats_reset IS
+	'since when is counted';
+COMMENT ON COLUMN store.stat_requests.kind IS
+	'create, put, update, patch, delete, txn, compact, read (a barrier) or membership';
+COMMENT ON COLUMN store.stat_requests.outcome IS
+	'ok, conflict, refused, unavailable, unknown or canceled';
+COMMENT ON COLUMN store.stat_requests.requests IS
+	'that ended so';
+COMMENT ON COLUMN store.stat_requests.total_time IS
+	'they took, in ms';
+COMMENT ON COLUMN store.stat_requests.stats_reset IS
+	'since when is counted';
+COMMENT ON COLUMN store.stat_latency.kind IS
+	'as in store.stat_requests';
+COMMENT ON COLUMN store.stat_latency.le IS
+	'limit, in ms; the last one is infinite';
+COMMENT ON COLUMN store.stat_latency.requests IS
+	'that took no longer, whatever their outcome';
+COMMENT ON COLUMN store.stat_watch.watchers IS
+	'sessions that wait in store.watch(), now';
+COMMENT ON COLUMN store.stat_watch.listeners IS
+	'channels of the store that sessions listen to, now';
+COMMENT ON COLUMN store.stat_watch.newest_event IS
+	'newest index with a change';
+COMMENT ON COLUMN store.stat_watch.notified_index IS
+	'up to where those who listen were told';
+COMMENT ON COLUMN store.stat_watch.backlog IS
+	'indexes in between, if anybody listens';
+COMMENT ON COLUMN store.stat_watch.batches IS
+	'transactions that published something';
+COMMENT ON COLUMN store.stat_watch.notifications IS
+	'published';
+COMMENT ON COLUMN store.stat_watch.bytes IS
+	'of their payloads';
+COMMENT ON COLUMN store.stat_watch.gaps IS
+	'times that history went before it was told';
+COMMENT ON COLUMN store.stat_watch.queue_usage IS
+	'part of the server''s notification queue that is in use';
+COMMENT ON COLUMN store.stat_watch.stats_reset IS
+	'since when is counted';
+COMMENT ON COLUMN store.stat_disk.place IS
+	'data directory, pg_wal or tablespace (of store.database); they may be one file system';
+COMMENT ON COLUMN store.stat_disk.size_bytes IS
+	'of the file system';
+COMMENT ON COLUMN store.stat_disk.free_bytes IS
+	'as of the last look, a second ago at most';
+COMMENT ON COLUMN store.stat_disk.min_free_bytes IS
+	'store.min_free_space';
+COMMENT ON COLUMN store.stat_disk.is_low IS
+	'is less free than that?';
+COMMENT ON COLUMN store.stat_refused.reason IS
+	'too large; damaged: not as it was sent; malformed; foreign: of another cluster or to'
+	' another member; forged: in the name of a member for which the session may not '
+	'speak; removed and shut out: of a member that is one no more, or of an old start; '
+	'replayed: heard before, or too late';
+COMMENT ON COLUMN store.stat_refused.messages IS
+	'that were refused for it';
+COMMENT ON COLUMN store.stat_refused.stats_reset IS
+	'since when is counted';
+COMMENT ON COLUMN store.stat_raft.waiting_requests IS
+	'sessions that wait for an answer of the workers, now';
+COMMENT ON COLUMN store.stat_raft.held_answers IS
+	'answers that no session has taken yet, now';
+COMMENT ON COLUMN store.members.low_on_disk IS
+	'has it less than store.min_free_space? on the leader';
+COMMENT ON COLUMN store.progress_copy.pid IS
+	'process that sends or receives';
+COMMENT ON COLUMN store.progress_copy.direction IS
+	'receiving or sending';
+COMMENT ON COLUMN store.progress_copy.peer IS
+	'the other node';
+COMMENT ON COLUMN store.progress_copy.phase IS
+	'what it is doing';
+COMMENT ON COLUMN store.progress_copy."index" IS
+	'as of which index the copy is';
+COMMENT ON COLUMN store.progress_copy.resources_total IS
+	'in the copy; null if it is not known yet';
+COMMENT ON COLUMN store.progress_copy.resources_done IS
+	'received so far';
+COMMENT ON COLUMN store.progress_copy.events_total IS
+	'in the copy; null if it is not known yet';
+COMMENT ON COLUMN store.progress_copy.events_done IS
+	'received so far';
+COMMENT ON COLUMN store.progress_copy.bytes_done IS
+	'received so far';
+COMMENT ON COLUMN store.progress_copy.started_at IS
+	'when the copy began';
 
 ------------------------------------------------------------------------------
 -- Privileges: nothing for PUBLIC; monitoring may look at the state.
@@ -1201,9 +1530,11 @@ REVOKE USAGE ON TYPE store.result FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA store TO pg_monitor;
 GRANT SELECT ON store.status, store.members, store.progress_copy, store.stat_raft,
-	store.stat_peers, store.stat_apply, store.stat_requests, store.stat_latency, store.stat_watch
+	store.stat_peers, store.stat_apply, store.stat_requests, store.stat_latency, store.stat_watch,
+	store.stat_disk, store.stat_refused
 	TO pg_monitor;
 GRANT EXECUTE ON FUNCTION store.node_status(), store.member_status(), store.copy_status(),
 	store.stat_get_raft(), store.stat_get_peers(), store.stat_get_apply(),
-	store.stat_get_requests(), store.stat_get_latency(), store.stat_get_watch(), store.health()
+	store.stat_get_requests(), store.stat_get_latency(), store.stat_get_watch(),
+	store.stat_get_disk(), store.stat_get_refused(), store.health()
 	TO pg_monitor;

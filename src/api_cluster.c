@@ -26,15 +26,11 @@
 #include "compat.h"
 #include "funcapi.h"
 #include "identity.h"
-#include "inbox.h"
-#include "jsonb_bytes.h"
 #include "lifecycle.h"
-#include "message.h"
 #include "miscadmin.h"
 #include "peer_call.h"
 #include "log_tables.h"
 #include "request.h"
-#include "starts.h"
 #include "status.h"
 #include "utils/builtins.h"
 #include "utils/uuid.h"
@@ -43,7 +39,6 @@ STORE_FUNCTION(store_found);
 STORE_FUNCTION(store_join);
 STORE_FUNCTION(store_raft_admit);
 STORE_FUNCTION(store_raft_identity);
-STORE_FUNCTION(store_raft_receive);
 
 /* ------------------------------------------------------------------------
  * Founding
@@ -77,139 +72,6 @@ store_found(PG_FUNCTION_ARGS)
  * What members call on each other
  * ------------------------------------------------------------------------
  */
-
-/* The jsonb in a command, or in those of a transaction. */
-static const char *
-check_bodies(const Command *command)
-{
-	const char *problem = NULL;
-	Size		position = 0;
-	Command		part;
-
-	if (command->op != COMMAND_TXN)
-		return command->body == NULL ? NULL :
-			jsonb_bytes_check((char *) command->body, VARSIZE(command->body));
-	while (problem == NULL && txn_next(command, &position, &part))
-		problem = check_bodies(&part);
-	return problem;
-}
-
-/*
- * A message from another member.  All of it is checked here, in the session
- * of whoever sent it, so that the raft worker meets only what it can digest.
- * A leader that was upgraded before us may have committed commands of a newer
- * version: they enter our log unread, and wait there for our own upgrade.  But
- * as a leader we propose nothing that we could not apply.
- */
-static void
-check_message(const char *data, Size length)
-{
-	Message		message;
-	const char *problem = message_decode(data, length, &message);
-
-	for (uint32 i = 0; problem == NULL && i < message.n_entries; i++)
-	{
-		const LogEntry *entry = &message.entries[i];
-		Command		command;
-		Membership	membership;
-
-		if (entry->kind == ENTRY_COMMAND)
-		{
-			if (message.header.kind == MESSAGE_RAFT &&
-				command_version(entry->data, entry->length) > COMMAND_VERSION)
-				continue;
-			problem = command_decode(entry->data, entry->length, &command);
-			if (problem == NULL)
-				problem = check_bodies(&command);
-		}
-		else if (entry->kind == ENTRY_MEMBERSHIP)
-			problem = membership_decode(entry->data, entry->length, &membership);
-	}
-	if (problem != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROTOCOL_VIOLATION),
-				 errmsg("malformed message: %s", problem)));
-}
-
-/*
- * A member that was started again from an older state of its disk, or that
- * runs twice, learns it here, and stops (see starts.h).
- */
-static void
-check_start(const MessageHeader *header)
-{
-	const char *reason = NULL;
-
-	switch (starts_judge(header->from, header->origin.start))
-	{
-		case START_KNOWN:
-		case START_NEWER:
-			return;
-		case START_OLDER:
-			reason = "a later start of it is known";
-			break;
-		case START_TWIN:
-			reason = "another node was started with its identity";
-			break;
-		case START_LOST_DATA:
-			reason = "it has lost data that it had acknowledged";
-			break;
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_STORE_SHUT_OUT),
-			 errmsg("member " UINT64_FORMAT " is shut out: %s", header->from, reason)));
-}
-
-Datum
-store_raft_receive(PG_FUNCTION_ARGS)
-{
-	bytea	   *bytes = PG_GETARG_BYTEA_PP(0);
-	Size		length = VARSIZE_ANY_EXHDR(bytes);
-	MessageHeader header;
-	const char *problem;
-	char	   *data;
-
-	if (length > inbox_max_length())
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("message of %zu bytes is too large", length),
-				 errhint("Increase store.inbox_size on this node.")));
-
-	/* Payloads want to be aligned, and a varlena's are not. */
-	data = palloc(length);
-	memcpy(data, VARDATA_ANY(bytes), length);
-
-	problem = message_decode_header(data, length, &header);
-	if (problem != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROTOCOL_VIOLATION),
-				 errmsg("malformed message: %s", problem)));
-	if (!status_is_addressee(&header.origin.cluster_id, header.to))
-	{
-		/*
-		 * An open session would keep an administrator from renaming or moving
-		 * a database that was taken out of use for that.
-		 */
-		if (!settings_in_store_database())
-			ereport(FATAL,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("the store of this server lives in another database")));
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("this node is not member " UINT64_FORMAT " of that cluster, or is detached",
-						header.to)));
-	}
-	if (header.kind == MESSAGE_HELLO && status_is_former(header.from))
-		ereport(ERROR,
-				(errcode(ERRCODE_STORE_REMOVED),
-				 errmsg("member " UINT64_FORMAT " was removed from this cluster", header.from)));
-	check_start(&header);
-	check_message(data, length);
-
-	(void) inbox_put(INBOX_MESSAGE, 0, 0, data, length);
-	pfree(data);
-	PG_RETURN_VOID();
-}
 
 /*
  * Which cluster this node belongs to, for whoever wants to know that it has

@@ -14,6 +14,7 @@
 #include "funcapi.h"
 #include "inbox.h"
 #include "listeners.h"
+#include "request.h"
 #include "stats.h"
 #include "status.h"
 #include "utils/builtins.h"
@@ -27,6 +28,8 @@ STORE_FUNCTION(store_stat_get_apply);
 STORE_FUNCTION(store_stat_get_requests);
 STORE_FUNCTION(store_stat_get_latency);
 STORE_FUNCTION(store_stat_get_watch);
+STORE_FUNCTION(store_stat_get_disk);
+STORE_FUNCTION(store_stat_get_refused);
 STORE_FUNCTION(store_stat_reset);
 
 static void
@@ -49,6 +52,8 @@ store_stat_get_raft(PG_FUNCTION_ARGS)
 	Row			row = {0};
 	uint64		last = pg_atomic_read_u64(&progress->last_index);
 	uint64		committed = pg_atomic_read_u64(&progress->commit_index);
+	uint32		n_waiting;
+	uint32		n_answers;
 
 	status_read(node);
 	stats_read(&stats);
@@ -74,6 +79,9 @@ store_stat_get_raft(PG_FUNCTION_ARGS)
 	row_put_duration(&row, stats.counters[STAT_LOG_APPEND_TIME]);
 	row_put_duration(&row, stats.counters[STAT_LOG_FLUSH_TIME]);
 	row_put_time(&row, stats.reset_at);
+	request_count(&n_waiting, &n_answers);
+	row_put_bigint(&row, n_waiting);
+	row_put_bigint(&row, n_answers);
 	return row_return(fcinfo, &row);
 }
 
@@ -219,6 +227,49 @@ store_stat_get_watch(PG_FUNCTION_ARGS)
 	row_put(&row, DirectFunctionCall1(pg_notification_queue_usage, (Datum) 0), false);
 	row_put_time(&row, stats.reset_at);
 	return row_return(fcinfo, &row);
+}
+
+Datum
+store_stat_get_disk(PG_FUNCTION_ARGS)
+{
+	uint64		limit = (uint64) store_min_free_space * 1024 * 1024;
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int place = 0; place < N_DISK_PLACES; place++)
+	{
+		uint64		size = stats_gauge((StatGauge) (STAT_DISK_SIZE + place));
+		uint64		n_free = stats_gauge((StatGauge) (STAT_DISK_FREE + place));
+		Row			row = {0};
+
+		if (size == 0)
+			continue;			/* nobody has looked yet */
+		row_put_text(&row, stats_disk_place_name((DiskPlace) place));
+		row_put_bigint(&row, size);
+		row_put_bigint(&row, n_free);
+		row_put_bigint(&row, limit);
+		row_put_bool(&row, n_free < limit);
+		row_store(fcinfo, &row);
+	}
+	return (Datum) 0;
+}
+
+Datum
+store_stat_get_refused(PG_FUNCTION_ARGS)
+{
+	StatsSnapshot stats;
+
+	InitMaterializedSRF(fcinfo, 0);
+	stats_read(&stats);
+	for (int reason = 0; reason < N_STAT_REFUSALS; reason++)
+	{
+		Row			row = {0};
+
+		row_put_text(&row, stats_refusal_name((StatRefusal) reason));
+		row_put_bigint(&row, stats.refusals[reason]);
+		row_put_time(&row, stats.reset_at);
+		row_store(fcinfo, &row);
+	}
+	return (Datum) 0;
 }
 
 Datum

@@ -86,6 +86,7 @@ api_problem(const NodeStatus *node)
 	const char *problems[] = {
 		node->problem,
 		node->running ? "" : "the raft worker is not running",
+		node->disk_problem,
 		node->apply_problem,
 		node->notify_problem,
 		node->queue_problem,
@@ -174,6 +175,7 @@ store_member_status(PG_FUNCTION_ARGS)
 		row_put_bigint(&row, member->queued_bytes);
 		row_put_text(&row, member->last_error);
 		put_version(&row, member->understands);
+		row_put(&row, BoolGetDatum(member->low_on_disk), !leader);
 		row_store(fcinfo, &row);
 	}
 	return (Datum) 0;

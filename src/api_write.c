@@ -13,6 +13,7 @@
  *-------------------------------------------------------------------------
  */
 #include "api.h"
+#include "api_room.h"
 #include "api_write.h"
 
 #include "access/detoast.h"
@@ -206,6 +207,7 @@ api_submit(Command *command, Answer *answer)
 	if (command->version == 0)
 		command->version = api_version();
 	api_check_version(command);
+	api_check_room(command);
 	command->time = GetCurrentTimestamp();
 	request_begin(&command->request);
 

@@ -98,10 +98,21 @@ inbox_max_length(void)
 }
 
 /*
+ * How full the ring may be made.  Requests leave a quarter to messages: however
+ * many clients push, a heartbeat finds room, and nobody stands for election
+ * because of them.
+ */
+static uint64
+limit_of(InboxKind kind)
+{
+	return kind == INBOX_MESSAGE ? inbox->size : inbox->size - inbox->size / 4;
+}
+
+/*
  * Reserve room for a record, which then ends at *end; NULL if there is none.
  */
 static InboxRecord *
-reserve(Size size, uint64 *end)
+reserve(Size size, uint64 limit, uint64 *end)
 {
 	InboxRecord *record = NULL;
 	uint64		to_end;
@@ -110,7 +121,7 @@ reserve(Size size, uint64 *end)
 	SpinLockAcquire(&inbox->mutex);
 	to_end = inbox->size - inbox->head % inbox->size;
 	filler = (to_end < size) ? to_end : 0;
-	if (inbox->head + filler + size - inbox->tail <= inbox->size)
+	if (inbox->head + filler + size - inbox->tail <= limit)
 	{
 		if (filler > 0)
 		{
@@ -183,7 +194,7 @@ inbox_put(InboxKind kind, uint32 slot, uint64 sequence,
 	uint64		end;
 
 	Assert(length <= inbox_max_length());
-	record = reserve(record_size(length), &end);
+	record = reserve(record_size(length), limit_of(kind), &end);
 	if (record == NULL)
 	{
 		if (kind == INBOX_MESSAGE)

@@ -9,8 +9,8 @@
  * and releases them.  So memory is fixed, order is kept, and nothing can leak:
  * there is nothing to free.
  *
- * When the ring is full, a request waits for room (the store pushes back), and
- * a message is dropped (Raft sends again).
+ * When three quarters of the ring are full, a request waits for room (the store
+ * pushes back); when all of it is, a message is dropped (Raft sends again).
  *
  *-------------------------------------------------------------------------
  */

@@ -66,6 +66,7 @@
 #include "libpq-fe.h"
 #include "peer_error.h"
 #include "portability/instr_time.h"
+#include "seal.h"
 #include "storage/fd.h"
 #include "storage/latch.h"
 #include "utils/memutils.h"
@@ -690,6 +691,7 @@ link_room(Link *link)
 bool
 link_send(Link *link, const char *data, Size length)
 {
+	static uint64 next_number = 1;	/* of this start, over all links */
 	MemoryContext caller;
 	LinkMessage *message;
 
@@ -701,13 +703,14 @@ link_send(Link *link, const char *data, Size length)
 
 	caller = MemoryContextSwitchTo(link->context);
 	message = palloc(sizeof(LinkMessage));
-	message->length = length;
-	message->data = palloc(length);
+	message->length = length + SEAL_SIZE;
+	message->data = palloc(message->length);
 	memcpy(message->data, data, length);
+	seal_message(message->data + length, data, length, next_number++);
 	MemoryContextSwitchTo(caller);
 
 	dlist_push_tail(&link->queue, &message->node);
-	link->queued_bytes += length;
+	link->queued_bytes += message->length;
 	return true;
 }
 

@@ -370,7 +370,8 @@ append_entry(TableWriter *writer, const LogEntry *entry, bytea *buffer)
 	bool		isnull[LOG_COLUMNS] = {false};
 
 	SET_VARSIZE(buffer, VARHDRSZ + entry->length);
-	memcpy(VARDATA(buffer), entry->data, entry->length);
+	if (entry->length > 0)		/* an empty entry has no data */
+		memcpy(VARDATA(buffer), entry->data, entry->length);
 	values[LOG_INDEX] = Int64GetDatum((int64) entry->index);
 	values[LOG_TERM] = Int64GetDatum((int64) entry->term);
 	values[LOG_KIND] = Int16GetDatum((int16) entry->kind);

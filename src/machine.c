@@ -395,6 +395,15 @@ has_key(TupleTableSlot *slot, const Datum *values, const bool *isnull)
 	return true;
 }
 
+static Jsonb *
+copy_object(const Jsonb *object)
+{
+	Jsonb	   *copy = palloc(VARSIZE(object));
+
+	memcpy(copy, object, VARSIZE(object));
+	return copy;
+}
+
 /*
  * The resource's row, or NULL.
  */
@@ -638,7 +647,15 @@ machine_apply(const Command *command, uint64 index, Outcome *outcome)
 				&machine.cluster_id, outcome);
 	chain_outcome(outcome);
 	if (outcome->event == EVENT_NONE)
+	{
+		/*
+		 * The answer is given after the commit, when the buffer in which the
+		 * row lies may have another page.
+		 */
+		if (slot != NULL && outcome->after.object == current.object)
+			outcome->after.object = copy_object(current.object);
 		return;
+	}
 	write_row(slot, &command->key, outcome, values, isnull);
 	write_event(command, index, 0, slot ? &current : NULL, outcome, values, isnull);
 }

@@ -6,7 +6,7 @@
  * A message is
  *
  *		envelope		magic, kind, number of entries, cluster, start, version,
- *						from, to
+ *						disk space, from, to
  *		body			RaftBody and the runs of terms, ForwardBody, ChainBody,
  *						or AddressBody and a conninfo, padded to MAXALIGN
  *		entries			EntryHeader and payload, padded to MAXALIGN, each
@@ -47,7 +47,8 @@ typedef struct Envelope
 	uint64		to;
 	uint32		n_entries;
 	uint8		understands;
-	uint8		zero[3];
+	uint8		disk;
+	uint8		zero[2];
 } Envelope;
 
 typedef struct RaftBody
@@ -139,6 +140,7 @@ put_envelope(StringInfo buf, MessageKind kind, const MessageOrigin *origin,
 	envelope.to = to;
 	envelope.n_entries = n_entries;
 	envelope.understands = origin->understands;
+	envelope.disk = origin->disk;
 	appendBinaryStringInfo(buf, (char *) &envelope, sizeof(envelope));
 }
 
@@ -357,13 +359,13 @@ take_envelope(Cursor *cursor, MessageHeader *header, uint32 *n_entries)
 		return "number of the sender's start is out of range";
 	if (envelope.from == 0 || envelope.to == 0)
 		return "message without sender or addressee";
-	if (envelope.zero[0] != 0 || envelope.zero[1] != 0 || envelope.zero[2] != 0 ||
-		envelope.understands == 0)
+	if (envelope.zero[0] != 0 || envelope.zero[1] != 0 || envelope.understands == 0)
 		return "malformed message";
 
 	memcpy(header->origin.cluster_id.data, envelope.cluster_id, UUID_LEN);
 	header->origin.start = envelope.start;
 	header->origin.understands = envelope.understands;
+	header->origin.disk = envelope.disk;
 	header->from = envelope.from;
 	header->to = envelope.to;
 	header->kind = envelope.kind;

@@ -53,6 +53,10 @@ typedef enum MessageKind
 								 * link of the chain there */
 } MessageKind;
 
+/* In MessageOrigin.disk; bits that are not known mean nothing. */
+#define MESSAGE_DISK_LOW	1	/* the sender is short of space */
+#define MESSAGE_DISK_CLOSED 2	/* as the leader: nobody may write */
+
 /*
  * Whose words these are: of which cluster, of which start of the sender, and
  * of what server.
@@ -62,6 +66,7 @@ typedef struct MessageOrigin
 	pg_uuid_t	cluster_id;
 	uint64		start;			/* see starts.h */
 	uint8		understands;	/* COMMAND_VERSION of the sender; see versions.h */
+	uint8		disk;			/* MESSAGE_DISK_*; see disk_space.h */
 } MessageOrigin;
 
 typedef struct MessageHeader

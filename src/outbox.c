@@ -36,7 +36,7 @@ typedef struct Box
 static struct
 {
 	Transport  *transport;
-	MessageOrigin origin;
+	const MessageOrigin *origin;
 	StringInfoData buffer;		/* one encoded message */
 	MemoryContext chunk_context;	/* entries read from the log tables */
 	RaftLogReader *reader;
@@ -49,7 +49,7 @@ outbox_init(Transport *transport, const MessageOrigin *origin)
 {
 	memset(&outbox, 0, sizeof(outbox));
 	outbox.transport = transport;
-	outbox.origin = *origin;
+	outbox.origin = origin;
 	outbox.chunk_context = AllocSetContextCreate(CurrentMemoryContext,
 												 "store outbox chunk",
 												 ALLOCSET_DEFAULT_SIZES);
@@ -263,7 +263,7 @@ send_chunk(const struct raft *node, Box *box, struct raft_message *message)
 	}
 
 	resetStringInfo(&outbox.buffer);
-	message_encode_raft(&outbox.buffer, &outbox.origin, &head, outbox.chunk);
+	message_encode_raft(&outbox.buffer, outbox.origin, &head, outbox.chunk);
 	if (!transport_send(outbox.transport, box->peer,
 						outbox.buffer.data, outbox.buffer.len))
 		box->dropped = true;

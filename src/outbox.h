@@ -22,6 +22,7 @@
 #include "log_tables.h"
 #include "transport.h"
 
+/* origin is looked at for every message, so it must stay. */
 extern void outbox_init(Transport *transport, const MessageOrigin *origin);
 
 /* Queue a message. */

@@ -14,6 +14,9 @@
 #include "status.h"
 #include "utils/memutils.h"
 
+/* Writes that may wait before it is looked who of them has gone. */
+#define MIN_SWEEP	1024
+
 typedef struct PendingWrite
 {
 	dlist_node	node;
@@ -21,6 +24,8 @@ typedef struct PendingWrite
 	bool		forwarded;		/* from another member: nobody waits here */
 	bool		claimed;		/* see request_claim() */
 	uint64		term;			/* proposed in; for a forwarded one, valid in */
+	uint64		sent_ms;		/* to the leader; 0: we are the leader */
+	uint64		again_ms;		/* it should have been answered by then */
 	uint64		apply_life;		/* of the apply worker when it was proposed */
 	uint32		length;
 	char		data[FLEXIBLE_ARRAY_MEMBER];	/* MAXALIGNed */
@@ -53,6 +58,9 @@ static ReadBatch open_batch;	/* not asked yet; empty: nobody waits */
 static ReadBatch asked_batch;	/* empty: none is under way */
 static uint64 next_batch_id = 1;
 
+/* Nothing has to be sent again before that. */
+static uint64 repeat_ms;
+
 /* What a predecessor took on was proposed up to this term; 0: it is settled. */
 static uint64 orphan_term;
 
@@ -69,6 +77,7 @@ pending_init(uint64 term)
 	bytes = 0;
 	memset(&open_batch, 0, sizeof(open_batch));
 	memset(&asked_batch, 0, sizeof(asked_batch));
+	repeat_ms = PG_UINT64_MAX;
 	orphan_term = term;
 	request_ask_again();
 }
@@ -81,25 +90,19 @@ wait_for_turn(PendingWrite *write)
 	bytes_waiting += write->length;
 }
 
+static bool
+is_abandoned(const PendingWrite *write)
+{
+	return !write->forwarded &&
+		!request_is_waiting(write->request.slot, write->request.sequence);
+}
+
 static void
 end_wait(PendingWrite *write)
 {
 	dlist_delete(&write->node);
 	n_waiting--;
 	bytes_waiting -= write->length;
-}
-
-static PendingWrite *
-add_waiting(const char *data, uint32 length)
-{
-	PendingWrite *write;
-
-	write = MemoryContextAllocZero(context, offsetof(PendingWrite, data) + length);
-	write->length = length;
-	memcpy(write->data, data, length);
-	wait_for_turn(write);
-	bytes += length;
-	return write;
 }
 
 static void
@@ -109,12 +112,61 @@ forget(PendingWrite *write)
 	pfree(write);
 }
 
+/* Their clients were canceled, or have waited long enough. */
+static void
+drop_abandoned(void)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &waiting)
+	{
+		PendingWrite *write = dlist_container(PendingWrite, node, iter.cur);
+
+		if (is_abandoned(write))
+		{
+			end_wait(write);
+			forget(write);
+		}
+	}
+}
+
+/*
+ * While nobody leads, nothing leaves this queue by its other end, and clients
+ * come again and again; so it is swept whenever it has doubled.
+ */
+static PendingWrite *
+add_waiting(const char *data, uint32 length)
+{
+	static uint32 sweep_at = MIN_SWEEP;
+	PendingWrite *write;
+
+	if (n_waiting >= sweep_at)
+	{
+		drop_abandoned();
+		sweep_at = Max(2 * n_waiting, MIN_SWEEP);
+	}
+	write = MemoryContextAllocZero(context, offsetof(PendingWrite, data) + length);
+	write->length = length;
+	memcpy(write->data, data, length);
+	wait_for_turn(write);
+	bytes += length;
+	return write;
+}
+
+bool
+pending_has_room(Size length)
+{
+	return bytes + length <= PENDING_LIMIT;
+}
+
 void
 pending_add_write(const InboxRecord *record, uint64 node_id)
 {
 	PendingWrite *write;
 
-	if (bytes + record->length > PENDING_LIMIT)
+	if (!pending_has_room(record->length))
+		drop_abandoned();
+	if (!pending_has_room(record->length))
 	{
 		request_refuse(record->slot, record->sequence, ERRCODE_STORE_UNAVAILABLE,
 					   "too many writes are waiting on this node",
@@ -133,7 +185,7 @@ pending_add_forwarded(const LogEntry *entry, uint64 term)
 {
 	PendingWrite *write;
 
-	if (bytes + entry->length > PENDING_LIMIT)
+	if (!pending_has_room(entry->length))
 		return;
 	write = add_waiting(entry->data, entry->length);
 	write->forwarded = true;
@@ -183,6 +235,16 @@ is_wanted(PendingWrite *write, uint64 term)
 	return write->claimed;
 }
 
+static void
+set_entry(LogEntry *entry, PendingWrite *write)
+{
+	entry->index = 0;
+	entry->term = 0;
+	entry->kind = ENTRY_COMMAND;
+	entry->length = write->length;
+	entry->data = write->data;
+}
+
 uint32
 pending_writes(uint64 term, uint32 max_entries, Size max_bytes, LogEntry *entries)
 {
@@ -202,13 +264,8 @@ pending_writes(uint64 term, uint32 max_entries, Size max_bytes, LogEntry *entrie
 			forget(write);
 			continue;
 		}
-		entries[n].index = 0;
-		entries[n].term = 0;
-		entries[n].kind = ENTRY_COMMAND;
-		entries[n].length = write->length;
-		entries[n].data = write->data;
+		set_entry(&entries[n++], write);
 		total += write->length;
-		n++;
 	}
 	return n;
 }
@@ -234,8 +291,11 @@ pending_refused(uint32 n)
 	}
 }
 
-void
-pending_proposed(uint32 n, uint64 term)
+/*
+ * sent_ms: when they were sent to the leader; 0: they are in our own log.
+ */
+static void
+move_to_proposed(uint32 n, uint64 term, uint64 sent_ms)
 {
 	for (uint32 i = 0; i < n; i++)
 	{
@@ -248,17 +308,65 @@ pending_proposed(uint32 n, uint64 term)
 			continue;
 		}
 		write->term = term;
+		write->sent_ms = sent_ms;
+		write->again_ms = sent_ms + store_election_timeout;
 		write->apply_life = pg_atomic_read_u64(&progress->apply_lives);
 		dlist_push_tail(&proposed, &write->node);
 		n_proposed++;
+		if (sent_ms != 0)
+			repeat_ms = Min(repeat_ms, write->again_ms);
 	}
 }
 
-static bool
-is_abandoned(const PendingWrite *write)
+void
+pending_proposed(uint32 n, uint64 term)
 {
-	return !write->forwarded &&
-		!request_is_waiting(write->request.slot, write->request.sequence);
+	move_to_proposed(n, term, 0);
+}
+
+void
+pending_forwarded(uint32 n, uint64 term, uint64 now_ms)
+{
+	move_to_proposed(n, term, now_ms);
+}
+
+bool
+pending_is_due(uint64 now_ms)
+{
+	return n_waiting > 0 || now_ms >= repeat_ms;
+}
+
+uint32
+pending_repeat(uint64 term, uint64 now_ms, uint32 max_entries, Size max_bytes,
+			   LogEntry *entries)
+{
+	uint64		next_ms = PG_UINT64_MAX;
+	dlist_iter	iter;
+	uint32		n = 0;
+	Size		total = 0;
+
+	if (now_ms < repeat_ms)
+		return 0;
+	dlist_foreach(iter, &proposed)
+	{
+		PendingWrite *write = dlist_container(PendingWrite, node, iter.cur);
+
+		if (write->sent_ms == 0 || write->term != term || is_abandoned(write))
+			continue;
+		if (now_ms >= write->again_ms &&
+			n < max_entries && (n == 0 || total + write->length <= max_bytes))
+		{
+			uint64		pause_ms = write->again_ms - write->sent_ms;
+
+			write->sent_ms = now_ms;
+			write->again_ms = now_ms + 2 * pause_ms;
+			set_entry(&entries[n++], write);
+			total += write->length;
+		}
+		next_ms = Min(next_ms, write->again_ms);
+	}
+	repeat_ms = next_ms;
+	return n;
 }
 
 void
@@ -273,17 +381,7 @@ pending_sweep(uint64 applied_term)
 		orphan_term = 0;
 	}
 
-	dlist_foreach_modify(iter, &waiting)
-	{
-		PendingWrite *write = dlist_container(PendingWrite, node, iter.cur);
-
-		if (is_abandoned(write))
-		{
-			end_wait(write);
-			forget(write);
-		}
-	}
-
+	drop_abandoned();
 	dlist_foreach_modify(iter, &proposed)
 	{
 		PendingWrite *write = dlist_container(PendingWrite, node, iter.cur);
@@ -309,6 +407,20 @@ pending_sweep(uint64 applied_term)
  * ------------------------------------------------------------------------
  */
 
+/* There is one live reader for each session at the most. */
+static void
+drop_abandoned_reads(ReadBatch *batch)
+{
+	uint32		n = 0;
+
+	for (uint32 i = 0; i < batch->n_waiters; i++)
+	{
+		if (request_is_waiting(batch->waiters[i].slot, batch->waiters[i].sequence))
+			batch->waiters[n++] = batch->waiters[i];
+	}
+	batch->n_waiters = n;
+}
+
 void
 pending_add_read(uint32 slot, uint64 sequence)
 {
@@ -316,12 +428,17 @@ pending_add_read(uint32 slot, uint64 sequence)
 
 	if (batch->n_waiters == batch->max_waiters)
 	{
-		batch->max_waiters = Max(64, 2 * batch->max_waiters);
-		if (batch->waiters == NULL)
-			batch->waiters = MemoryContextAlloc(context,
-												batch->max_waiters * sizeof(ReadWaiter));
-		else
-			batch->waiters = repalloc(batch->waiters, batch->max_waiters * sizeof(ReadWaiter));
+		drop_abandoned_reads(batch);
+		if (batch->n_waiters >= batch->max_waiters / 2)
+		{
+			batch->max_waiters = Max(64, 2 * batch->max_waiters);
+			if (batch->waiters == NULL)
+				batch->waiters = MemoryContextAlloc(context,
+													batch->max_waiters * sizeof(ReadWaiter));
+			else
+				batch->waiters = repalloc(batch->waiters,
+										  batch->max_waiters * sizeof(ReadWaiter));
+		}
 	}
 	batch->waiters[batch->n_waiters].slot = slot;
 	batch->waiters[batch->n_waiters].sequence = sequence;

@@ -50,9 +50,10 @@ extern void pending_add_write(const InboxRecord *record, uint64 node_id);
 
 /*
  * Take on a command that another member forwarded to us as the leader of
- * "term": it may wait for room, but not for another term.
+ * "term", if there is room: it may wait, but not for another term.
  */
 extern void pending_add_forwarded(const LogEntry *entry, uint64 term);
+extern bool pending_has_room(Size length);
 
 /* What waits. */
 extern uint32 pending_n_writes(void);
@@ -73,9 +74,24 @@ extern uint32 pending_n_reads(void);
 extern uint32 pending_writes(uint64 term, uint32 max_entries, Size max_bytes,
 							 LogEntry *entries);
 
-/* The first n of them were proposed or forwarded in "term", or were not. */
+/*
+ * The first n of them were proposed in "term", forwarded to its leader, or
+ * neither.
+ */
 extern void pending_proposed(uint32 n, uint64 term);
+extern void pending_forwarded(uint32 n, uint64 term, uint64 now_ms);
 extern void pending_refused(uint32 n);
+
+/* Is anything to be forwarded, for the first time or again? */
+extern bool pending_is_due(uint64 now_ms);
+
+/*
+ * Writes that were forwarded in "term" and are not answered, to be sent again,
+ * cut like pending_writes(): first after an election timeout, then after twice
+ * as long, and so on.
+ */
+extern uint32 pending_repeat(uint64 term, uint64 now_ms, uint32 max_entries,
+							 Size max_bytes, LogEntry *entries);
 
 /*
  * An entry of applied_term has been applied: what was proposed in an earlier

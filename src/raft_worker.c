@@ -20,7 +20,10 @@
 #include "blocker.h"
 #include "clock.h"
 #include "common/pg_prng.h"
+#include "compaction.h"
 #include "comparison.h"
+#include "disk_space.h"
+#include "forwarding.h"
 #include "greeting.h"
 #include "inbox.h"
 #include "machine.h"
@@ -58,9 +61,6 @@
 
 /* A leader that says for so many heartbeats that we need a copy means it. */
 #define SNAPSHOT_BEATS	3
-
-/* While a copy is sent, the log behind it is kept: so many times a segment. */
-#define HELD_SEGMENTS	4
 
 /* How often the log is looked at for segments to empty. */
 #define COMPACT_MS		1000
@@ -212,6 +212,7 @@ receive_message(InboxRecord *record)
 		return;					/* of a former life; the sender was checked */
 	transport_heard_from(worker.transport, message.header.from);
 	versions_heard(&message.header);
+	disk_space_heard(&message.header);
 
 	if (message.header.kind == MESSAGE_HELLO || message.header.kind == MESSAGE_REACHED)
 	{
@@ -225,8 +226,8 @@ receive_message(InboxRecord *record)
 	}
 	if (message.header.kind == MESSAGE_FORWARD)
 	{
-		for (uint32 i = 0; i < message.n_entries; i++)
-			pending_add_forwarded(&message.entries[i], message.term);
+		if (worker.update.state == RAFT_LEADER)
+			forwarding_receive(&message, worker.update.term);
 		return;
 	}
 
@@ -412,36 +413,6 @@ propose_writes(void)
 }
 
 static void
-forward_writes(void)
-{
-	StringInfoData buffer;
-	raft_term	term = worker.update.term;
-	raft_id		leader = worker.update.leader;
-
-	initStringInfo(&buffer);
-	while (pending_n_writes() > 0)
-	{
-		Size		room = transport_room(worker.transport, leader);
-		uint32		n;
-
-		if (room == 0)
-			return;
-		n = pending_writes(0, RAFT_MAX_BATCH, Min(room, PACING_BYTES), worker.batch);
-		if (n == 0)
-			return;
-		resetStringInfo(&buffer);
-		message_encode_forward(&buffer, &worker.origin, worker.node_id, leader,
-							   term, worker.batch, n);
-		if (!transport_send(worker.transport, leader, buffer.data, buffer.len))
-		{
-			pending_refused(n);
-			return;
-		}
-		pending_proposed(n, term);
-	}
-}
-
-static void
 ask_for_reads(void)
 {
 	uint64		id = pending_read_batch(worker.now_ms,
@@ -565,6 +536,7 @@ publish(void)
 	status.first_index = raft_first_index(&worker.node);
 	link_report_members(&worker.node, worker.transport, worker.node_id, &status);
 	versions_report(worker.node_id, &status);
+	disk_space_report(worker.node_id, &status);
 	status_publish(&status);
 	link_report_problems(worker.transport, worker.update.leader, worker.node_id,
 						 worker.removed, worker.now_ms);
@@ -632,6 +604,19 @@ watch_disk(void)
 						   SLOW_DISK_WRITES, turn_write_ms())));
 }
 
+/* So does one that is short of disk space. */
+static void
+watch_space(void)
+{
+	raft_id		successor = disk_space_tend(&worker.node, &worker.update, worker.node_id,
+											worker.now_ms, &worker.options, &worker.origin.disk);
+
+	if (successor == 0)
+		return;
+	new_event(RAFT_TRANSFER_REQUESTED)->u.peer.peer = successor;
+	step(NULL);
+}
+
 /*
  * Carry out what the turn gathered.  The core's answer to what became durable
  * may be more duties, such as an acknowledgement.
@@ -653,23 +638,8 @@ flush_turn(void)
 }
 
 /*
- * Up to where the log may go: what is applied here, and what every member has.
- * But a member that is away does not keep the log for ever.  When there is no
- * room left in the rotation the oldest segment goes, needed or not; whoever
- * needed it is brought up to date by a copy.
- */
-static uint64
-compactable(void)
-{
-	uint64		needed = Min(worker.applied_index, raft_needed_index(&worker.node) - 1);
-	uint64		oldest = log_tables_overflow(snapshot_held_index() != 0 ? HELD_SEGMENTS : 1);
-
-	return Max(needed, Min(oldest, worker.applied_index));
-}
-
-/*
  * Empty log segments.  All of the log is kept for as long as there is room in
- * the rotation, for members that join or come back.
+ * the rotation, and on the disk, for members that join or come back.
  */
 static void
 compact_log(void)
@@ -680,11 +650,12 @@ compact_log(void)
 	if (worker.now_ms - worker.compacted_ms < COMPACT_MS)
 		return;
 	worker.compacted_ms = worker.now_ms;
-	if (!log_tables_is_crowded())
+	if (!log_tables_is_crowded() && !disk_space_is_low())
 		return;
 
 	worker_begin("emptying log segments");
-	base_index = log_tables_compact(compactable(), &base_term);
+	base_index = log_tables_compact(compaction_limit(&worker.node, worker.applied_index),
+									&base_term);
 	worker_commit();
 	if (base_index != 0)
 	{
@@ -800,11 +771,13 @@ one_turn(void)
 		propose_writes();
 	}
 	else if (worker.update.leader != 0)
-		forward_writes();
+		forwarding_send(worker.transport, &worker.origin, worker.node_id, worker.update.leader,
+						worker.update.term, worker.now_ms, worker.batch);
 	if (worker.update.leader != 0)
 		ask_for_reads();
 	promote_learner();
 	raise_version();
+	watch_space();
 	tend_members();
 	compare_states();
 

@@ -7,7 +7,7 @@
  * slot's mutex protects sequence, phase and answer.  A backend that was
  * canceled or terminated just forgets its sequence number; whoever answers
  * later sees that nobody waits and drops the answer.  An answer that was
- * delivered but never fetched is freed when the slot is used again.
+ * delivered but never fetched is freed then, too.
  *
  * Answers are of any size.  Most are small, and lie in the slot itself.  The
  * others lie in a DSA area, which is created inside the main shared memory
@@ -26,6 +26,7 @@
 #include "pgstat.h"
 #include "stats.h"
 #include "status.h"
+#include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lwlock.h"
 #include "storage/proc.h"
@@ -182,15 +183,26 @@ withdraw(RequestSlot *slot)
 	return certain;
 }
 
+/* A session that is terminated takes its request and its answer with it. */
+static void
+withdraw_at_exit(int code, Datum arg)
+{
+	(void) withdraw(my_slot());
+}
+
 void
 request_begin(RequestId *id)
 {
+	static bool registered = false;
 	RequestSlot *slot = my_slot();
 	char		leader[STORE_NAME_SIZE];
 	bool		known;
 
 	attach_area();
-	(void) withdraw(slot);		/* what a terminated predecessor left */
+	if (!registered)
+		before_shmem_exit(withdraw_at_exit, (Datum) 0);
+	registered = true;
+	(void) withdraw(slot);		/* what a crashed predecessor left */
 
 	status_read_leader(leader, &known, &id->origin);
 	id->slot = MyProcNumber;
@@ -369,15 +381,11 @@ request_raise(const Answer *answer)
 			 hint[0] ? errhint("%s", hint) : 0));
 }
 
-/* Under which name a request is counted. */
+/* Under which name a write is counted. */
 static StatRequest
-stat_of(InboxKind kind, const char *data, Size length)
+stat_of_op(CommandOp op)
 {
-	if (kind == INBOX_READ)
-		return STAT_READ;
-	if (kind != INBOX_WRITE)
-		return STAT_MEMBERSHIP;
-	switch (command_op(data, length))
+	switch (op)
 	{
 		case COMMAND_CREATE:
 			return STAT_CREATE;
@@ -394,6 +402,22 @@ stat_of(InboxKind kind, const char *data, Size length)
 		default:
 			return STAT_PUT;
 	}
+}
+
+static StatRequest
+stat_of(InboxKind kind, const char *data, Size length)
+{
+	if (kind == INBOX_READ)
+		return STAT_READ;
+	if (kind != INBOX_WRITE)
+		return STAT_MEMBERSHIP;
+	return stat_of_op(command_op(data, length));
+}
+
+void
+request_count_refusal(CommandOp op, int sqlstate)
+{
+	stats_count_request(stat_of_op(op), sqlstate, 0);
 }
 
 void
@@ -568,6 +592,21 @@ request_ask_orphans(void)
 		SpinLockRelease(&slot->mutex);
 		if (again)
 			SetLatch(&ProcGlobal->allProcs[i].procLatch);
+	}
+}
+
+void
+request_count(uint32 *n_waiting, uint32 *n_answers)
+{
+	*n_waiting = *n_answers = 0;
+	for (int i = 0; i < MaxBackends; i++)
+	{
+		RequestSlot *slot = &shared->slots[i];
+
+		SpinLockAcquire(&slot->mutex);
+		*n_waiting += (slot->sequence != 0);
+		*n_answers += DsaPointerIsValid(slot->data);
+		SpinLockRelease(&slot->mutex);
 	}
 }
 

@@ -103,6 +103,12 @@ extern void request_call(InboxKind kind, const RequestId *id,
 						 const char *data, Size length, Answer *answer);
 extern void request_raise(const Answer *answer) pg_attribute_noreturn();
 
+/* Slots in use, and those that hold an answer; for display. */
+extern void request_count(uint32 *n_waiting, uint32 *n_answers);
+
+/* Count a write that was refused before it was asked for. */
+extern void request_count_refusal(CommandOp op, int sqlstate);
+
 /*
  * Sleep until this node has applied index.  timeout_ms < 0: no limit.  False
  * if the time ran out.

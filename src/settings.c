@@ -31,6 +31,8 @@ int			store_read_consistency = READ_LINEARIZABLE;
 int			store_max_object_size = 1536;
 int			store_max_apply_delay = 2000;
 int			store_inbox_size = 16384;
+int			store_peer_member = 0;
+int			store_min_free_space = 256;
 int			store_log_segment_size = 262144;
 int			store_history_retention = 3600;
 int			store_history_size = 1048576;
@@ -150,6 +152,13 @@ define_cluster_settings(void)
 							262144, 64, 16777216,
 							PGC_SIGHUP, GUC_UNIT_KB,
 							NULL, NULL, NULL);
+	DefineCustomIntVariable("store.min_free_space",
+							"Free disk space below which a node takes no writes but deletes.",
+							"In each of the file systems of the data directory, pg_wal and store.database's tablespace; 0: whatever is left.",
+							&store_min_free_space,
+							256, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MB,
+							NULL, NULL, NULL);
 	DefineCustomStringVariable("store.record_directory",
 							   "Directory in which the raft worker records what its consensus core is told.",
 							   "For replaying a fault; empty: nothing is recorded.",
@@ -188,6 +197,13 @@ define_watch_settings(void)
 static void
 define_session_settings(void)
 {
+	DefineCustomIntVariable("store.peer_member",
+							"Number of the member whose messages the session may send; 0: any.",
+							"Set for the role of a member by store.grant_peer().",
+							&store_peer_member,
+							0, 0, INT_MAX,
+							PGC_SUSET, 0,
+							NULL, NULL, NULL);
 	DefineCustomIntVariable("store.request_timeout",
 							"How long a statement waits for the cluster's answer.",
 							NULL,

@@ -38,6 +38,10 @@ typedef struct MemberStart
 	uint64		member;			/* 0: unused */
 	uint64		start;
 	bool		lost_data;
+
+	/* of its messages, in memory only; bit i of seen: newest - i was here */
+	uint64		newest;
+	uint64		seen;
 } MemberStart;
 
 typedef struct StartsShared
@@ -98,6 +102,36 @@ starts_judge(uint64 member, uint64 start)
 	if (START_COUNT(start) == START_COUNT(known.start))
 		return START_TWIN;
 	return START_NEWER;
+}
+
+bool
+starts_is_unheard(uint64 member, uint64 start, uint64 number)
+{
+	MemberStart *known;
+	uint64		bit;
+	bool		unheard = true;
+	int			place;
+
+	SpinLockAcquire(&shared->mutex);
+	place = find(member);
+	known = place >= 0 ? &shared->starts[place] : NULL;
+	if (known == NULL || known->start != start)
+		;
+	else if (number > known->newest)
+	{
+		uint64		ahead = number - known->newest;
+
+		known->seen = (ahead < 64 ? known->seen << ahead : 0) | 1;
+		known->newest = number;
+	}
+	else
+	{
+		bit = known->newest - number < 64 ? UINT64CONST(1) << (known->newest - number) : 0;
+		unheard = bit != 0 && (known->seen & bit) == 0;
+		known->seen |= bit;
+	}
+	SpinLockRelease(&shared->mutex);
+	return unheard;
 }
 
 static void

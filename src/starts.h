@@ -46,6 +46,13 @@ extern void starts_shmem_init(void);
 extern StartVerdict starts_judge(uint64 member, uint64 start);
 
 /*
+ * For sessions: a message of this number (seal.h) came from the newest start of
+ * a member.  False if it has come before, or so late that this is not known any
+ * more.  What comes of a start that is not noted yet is taken.
+ */
+extern bool starts_is_unheard(uint64 member, uint64 start, uint64 number);
+
+/*
  * For the raft worker, in a transaction; what is written is to be durable
  * before anything is done for a message of that start.
  *

@@ -15,6 +15,9 @@
 
 #define STATS_TRANCHE "store statistics"
 
+/* Between two lines in the log for one reason, in microseconds. */
+#define REFUSAL_LOG_PAUSE	(10 * USECS_PER_SEC)
+
 typedef struct StatsShared
 {
 	pg_atomic_uint64 counters[N_STAT_COUNTERS];
@@ -22,6 +25,8 @@ typedef struct StatsShared
 	pg_atomic_uint64 requests[N_STAT_REQUESTS][N_STAT_OUTCOMES];
 	pg_atomic_uint64 request_time[N_STAT_REQUESTS][N_STAT_OUTCOMES];
 	pg_atomic_uint64 latency[N_STAT_REQUESTS][N_STAT_BUCKETS];
+	pg_atomic_uint64 refusals[N_STAT_REFUSALS];
+	pg_atomic_uint64 refusal_logged[N_STAT_REFUSALS];	/* when; TimestampTz */
 
 	LWLock	   *lock;			/* protects base */
 	StatsSnapshot base;			/* what they were at the last reset */
@@ -48,6 +53,23 @@ static const char *const outcome_names[N_STAT_OUTCOMES] = {
 	[STAT_UNAVAILABLE] = "unavailable",
 	[STAT_UNKNOWN] = "unknown",
 	[STAT_CANCELED] = "canceled",
+};
+
+static const char *const refusal_names[N_STAT_REFUSALS] = {
+	[STAT_REFUSED_TOO_LARGE] = "too large",
+	[STAT_REFUSED_DAMAGED] = "damaged",
+	[STAT_REFUSED_MALFORMED] = "malformed",
+	[STAT_REFUSED_FOREIGN] = "foreign",
+	[STAT_REFUSED_FORGED] = "forged",
+	[STAT_REFUSED_REMOVED] = "removed",
+	[STAT_REFUSED_SHUT_OUT] = "shut out",
+	[STAT_REFUSED_REPLAYED] = "replayed",
+};
+
+static const char *const disk_place_names[N_DISK_PLACES] = {
+	[DISK_DATA] = "data directory",
+	[DISK_WAL] = "pg_wal",
+	[DISK_TABLESPACE] = "tablespace",
 };
 
 Size
@@ -82,6 +104,8 @@ stats_shmem_init(void)
 	init_all(shared->requests[0], N_STAT_REQUESTS * N_STAT_OUTCOMES);
 	init_all(shared->request_time[0], N_STAT_REQUESTS * N_STAT_OUTCOMES);
 	init_all(shared->latency[0], N_STAT_REQUESTS * N_STAT_BUCKETS);
+	init_all(shared->refusals, N_STAT_REFUSALS);
+	init_all(shared->refusal_logged, N_STAT_REFUSALS);
 	memset(&shared->base, 0, sizeof(shared->base));
 	shared->base.reset_at = GetCurrentTimestamp();
 	shared->lock = &(GetNamedLWLockTranche(STATS_TRANCHE))->lock;
@@ -160,6 +184,20 @@ stats_count_request(StatRequest request, int sqlstate, uint64 time)
 	pg_atomic_fetch_add_u64(&shared->latency[request][bucket_of(time)], 1);
 }
 
+bool
+stats_count_refusal(StatRefusal reason)
+{
+	pg_atomic_uint64 *logged = &shared->refusal_logged[reason];
+	uint64		now = (uint64) GetCurrentTimestamp();
+	uint64		before = pg_atomic_read_u64(logged);
+
+	pg_atomic_fetch_add_u64(&shared->refusals[reason], 1);
+
+	/* a clock that was set back ends the pause, too */
+	return (now - before > REFUSAL_LOG_PAUSE) &&
+		pg_atomic_compare_exchange_u64(logged, &before, now);
+}
+
 /* What the values are, less what they were at the last reset. */
 static void
 read_all(pg_atomic_uint64 *values, const uint64 *base, uint64 *to, int n)
@@ -178,6 +216,7 @@ read_since(const StatsSnapshot *base, StatsSnapshot *to)
 			 N_STAT_REQUESTS * N_STAT_OUTCOMES);
 	read_all(shared->latency[0], base->latency[0], to->latency[0],
 			 N_STAT_REQUESTS * N_STAT_BUCKETS);
+	read_all(shared->refusals, base->refusals, to->refusals, N_STAT_REFUSALS);
 	to->reset_at = base->reset_at;
 }
 
@@ -210,4 +249,16 @@ const char *
 stats_outcome_name(StatOutcome outcome)
 {
 	return outcome_names[outcome];
+}
+
+const char *
+stats_disk_place_name(DiskPlace place)
+{
+	return disk_place_names[place];
+}
+
+const char *
+stats_refusal_name(StatRefusal reason)
+{
+	return refusal_names[reason];
 }

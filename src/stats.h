@@ -50,6 +50,15 @@ typedef enum StatCounter
 	N_STAT_COUNTERS
 } StatCounter;
 
+/* Where a node writes; they may share a file system. */
+typedef enum DiskPlace
+{
+	DISK_DATA,
+	DISK_WAL,
+	DISK_TABLESPACE,			/* of store.database */
+	N_DISK_PLACES
+} DiskPlace;
+
 /* What is so now; raft worker, as often as it publishes its state. */
 typedef enum StatGauge
 {
@@ -59,7 +68,9 @@ typedef enum StatGauge
 	STAT_UNCOMMITTED_BYTES,
 	STAT_LAST_BLOCKER_PID,		/* 0: none yet */
 	STAT_LAST_BLOCKER_TIME,		/* TimestampTz */
-	N_STAT_GAUGES
+	STAT_DISK_SIZE,				/* one for each DiskPlace, in bytes */
+	STAT_DISK_FREE = STAT_DISK_SIZE + N_DISK_PLACES,	/* the same */
+	N_STAT_GAUGES = STAT_DISK_FREE + N_DISK_PLACES
 } StatGauge;
 
 /* What backends ask the workers for. */
@@ -88,6 +99,20 @@ typedef enum StatOutcome
 	N_STAT_OUTCOMES
 } StatOutcome;
 
+/* Why a message of another member is not taken. */
+typedef enum StatRefusal
+{
+	STAT_REFUSED_TOO_LARGE,
+	STAT_REFUSED_DAMAGED,		/* not as it was sent, or never sent */
+	STAT_REFUSED_MALFORMED,
+	STAT_REFUSED_FOREIGN,		/* of another cluster, or to somebody else */
+	STAT_REFUSED_FORGED,		/* in the name of whom the session may not speak for */
+	STAT_REFUSED_REMOVED,
+	STAT_REFUSED_SHUT_OUT,
+	STAT_REFUSED_REPLAYED,
+	N_STAT_REFUSALS
+} StatRefusal;
+
 /*
  * The histogram of latencies: bucket i has what took at most 2^i * 125
  * microseconds, and more than fits into the bucket before it; the last one has
@@ -102,6 +127,7 @@ typedef struct StatsSnapshot
 	uint64		requests[N_STAT_REQUESTS][N_STAT_OUTCOMES];
 	uint64		request_time[N_STAT_REQUESTS][N_STAT_OUTCOMES];
 	uint64		latency[N_STAT_REQUESTS][N_STAT_BUCKETS];
+	uint64		refusals[N_STAT_REFUSALS];
 	TimestampTz reset_at;		/* or when the server started */
 } StatsSnapshot;
 
@@ -119,6 +145,12 @@ extern uint64 stats_lap(instr_time *start);
 /* For backends: a request came to its end, with this SQLSTATE (0: well). */
 extern void stats_count_request(StatRequest request, int sqlstate, uint64 time);
 
+/*
+ * For backends: a message was refused.  Returns whether that should be logged;
+ * so it is for each reason once in a while.
+ */
+extern bool stats_count_refusal(StatRefusal reason);
+
 /* Since the last reset. */
 extern void stats_read(StatsSnapshot *snapshot);
 extern uint64 stats_gauge(StatGauge gauge);
@@ -126,5 +158,7 @@ extern void stats_reset(void);
 
 extern const char *stats_request_name(StatRequest request);
 extern const char *stats_outcome_name(StatOutcome outcome);
+extern const char *stats_refusal_name(StatRefusal reason);
+extern const char *stats_disk_place_name(DiskPlace place);
 
 #endif							/* STORE_STATS_H */

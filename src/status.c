@@ -78,6 +78,7 @@ status_shmem_init(void)
 	pg_atomic_init_u64(&progress->notified_index, 0);
 	pg_atomic_init_u64(&progress->epoch, 0);
 	pg_atomic_init_u32(&progress->version, 0);
+	pg_atomic_init_u32(&progress->room, ROOM_ENOUGH);
 	pg_atomic_init_u32(&progress->divergence, DIVERGENCE_UNKNOWN);
 	ConditionVariableInit(&shared->version_known);
 	for (int i = 0; i < N_WORKERS; i++)
@@ -266,6 +267,14 @@ status_set_queue_problem(const char *problem)
 	NodeStatus *node = &shared->node;
 
 	set_problem(node->queue_problem, sizeof(node->queue_problem), problem);
+}
+
+void
+status_set_disk_problem(const char *problem)
+{
+	NodeStatus *node = &shared->node;
+
+	set_problem(node->disk_problem, sizeof(node->disk_problem), problem);
 }
 
 void

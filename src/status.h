@@ -42,6 +42,7 @@ typedef struct MemberStatus
 	uint64		dropped_messages;
 	bool		copying;		/* leader only: it fetches a copy */
 	uint8		understands;	/* version of commands; 0: not heard yet */
+	bool		low_on_disk;	/* as far as it was heard; see disk_space.h */
 	TimestampTz last_contact;	/* leader only; 0: none */
 	bool		connected;		/* our link to it */
 	uint64		queued_bytes;
@@ -67,12 +68,21 @@ typedef struct NodeStatus
 	char		notify_problem[256];	/* of the notify worker */
 	char		queue_problem[256]; /* of the notification queue; notify worker */
 	char		snapshot_problem[256];	/* of the snapshot worker */
+	char		disk_problem[256];	/* of the disks; raft worker */
 	char		divergence[256];	/* members whose state differs; raft worker */
 	bool		undecided;		/* and no majority says who is right */
 	uint64		next_id;		/* of the membership; 0: not committed */
 	uint32		n_members;
 	MemberStatus members[RAFT_MAX_MEMBERS];
 } NodeStatus;
+
+/* See disk_space.h. */
+typedef enum RoomVerdict
+{
+	ROOM_ENOUGH,
+	ROOM_LOW,					/* this node is short of disk space */
+	ROOM_CLOSED					/* the leader says that too few have some */
+} RoomVerdict;
 
 /*
  * Does the state of this node differ from that of a majority of the members?
@@ -127,6 +137,9 @@ typedef struct SharedProgress
 	 * says; 0 until this node knows; raft worker.  See status_version().
 	 */
 	pg_atomic_uint32 version;
+
+	/* may backends let the store grow?  RoomVerdict; raft worker */
+	pg_atomic_uint32 room;
 
 	/* whether this node may serve, a Divergence; raft worker */
 	pg_atomic_uint32 divergence;
@@ -214,6 +227,9 @@ extern void status_set_divergence(const char *problem, bool undecided);
  * queue, too.
  */
 extern void status_set_queue_problem(const char *problem);
+
+/* And for the disks, which stand beside whatever the raft worker has. */
+extern void status_set_disk_problem(const char *problem);
 
 /*
  * The version of commands in which this node may propose, 0 if it does not

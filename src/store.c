@@ -26,6 +26,7 @@
  */
 #include "store.h"
 
+#include "api_receive.h"
 #include "chain.h"
 #include "fmgr.h"
 #include "inbox.h"
@@ -101,6 +102,7 @@ _PG_init(void)
 	settings_define();
 	lifecycle_init();
 	listeners_init();
+	api_receive_init();
 	launcher_register();
 
 	prev_shmem_request_hook = shmem_request_hook;

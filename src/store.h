@@ -59,6 +59,8 @@ extern int	store_max_object_size;
 extern int	store_max_apply_delay;
 extern int	store_inbox_size;
 extern int	store_log_segment_size;
+extern int	store_peer_member;	/* a member's number; 0: any */
+extern int	store_min_free_space;	/* in MB; 0: no limit */
 extern int	store_history_retention;	/* in seconds; -1: no limit */
 extern int	store_history_size;
 extern double store_notify_queue_limit; /* part of the whole */

@@ -21,6 +21,14 @@ SELECT c.oid::regclass AS "no comment" FROM pg_class c
 WHERE c.relnamespace = 'store'::regnamespace AND c.relkind IN ('r', 'v')
 	AND obj_description(c.oid, 'pg_class') IS NULL
 ORDER BY 1;
+SELECT format('%s.%s', c.oid::regclass, attname) AS "no comment"
+FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND attnum > 0 AND NOT attisdropped
+WHERE relnamespace = 'store'::regnamespace AND relkind IN ('r', 'v')
+	AND relname !~ '^(raft|events)_' AND col_description(c.oid, attnum) IS NULL
+ORDER BY 1;
+-- and one row of the status fits a screen of 24 lines of 80 columns, by \gx
+SELECT count(*) <= 22 AS lines, max(length(attname)) + 3 + 36 <= 80 AS columns
+FROM pg_attribute WHERE attrelid = 'store.status'::regclass AND attnum > 0;
 
 \pset format unaligned
 -- functions: names and arguments are a contract; nothing is stable or

@@ -199,6 +199,16 @@ SELECT store.raft_receive('');
 SELECT store.grant_read('regress_store_nobody');
 RESET ROLE;
 
+-- whoever may do all is asked again once that has changed
+ALTER ROLE regress_store_nobody BYPASSRLS;
+SET ROLE regress_store_nobody;
+SELECT op FROM store.put(pg_temp.thing('Secret', 'roles', 'theirs', '3'));
+RESET ROLE;
+ALTER ROLE regress_store_nobody NOBYPASSRLS;
+SET ROLE regress_store_nobody;
+SELECT op FROM store.put(pg_temp.thing('Secret', 'roles', 'theirs', '4'));
+RESET ROLE;
+
 SELECT store.grant_write('regress_store_writer', kind => 'configmaps');
 SELECT store.grant_write(NULL);
 -- a role with policies cannot be dropped by mistake

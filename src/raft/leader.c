@@ -286,20 +286,90 @@ raft_replicate_to_all(struct raft *node, struct raft_update *update)
 		replicate(node, update, slot, BURST_TO_ALL);
 }
 
-/* Begin a round of confirmation: every voter is asked now. */
+/* How many voters besides this member make a majority with it. */
+static uint32_t
+count_missing(const struct raft *node)
+{
+	const struct raft_config *config = &node->config.config;
+	uint32_t	n_voters = 0;
+	uint32_t	i;
+
+	for (i = 0; i < config->n_members; i++)
+	{
+		if (config->members[i].role == RAFT_VOTER)
+			n_voters++;
+	}
+
+	return n_voters / 2 + (raft_is_voter(node, node->self) ? 0 : 1);
+}
+
+/*
+ * Of the voters that are not to be asked yet, mark the one that answered the
+ * newest round.
+ */
+static void
+mark_next(const struct raft *node, bool *asked)
+{
+	const struct raft_config *config = &node->config.config;
+	uint32_t	best = RAFT_NO_SLOT;
+	uint32_t	i;
+
+	for (i = 0; i < config->n_members; i++)
+	{
+		if (i == node->self || asked[i] || config->members[i].role != RAFT_VOTER)
+			continue;
+		if (best == RAFT_NO_SLOT || node->peers[i].round > node->peers[best].round)
+			best = i;
+	}
+	if (best != RAFT_NO_SLOT)
+		asked[best] = true;
+}
+
+/* Whom does this voter follow?  By an APPEND without entries. */
+static void
+ask(struct raft *node, struct raft_update *update, uint32_t slot)
+{
+	begin_copy_if_needed(node, update, slot);
+	send_append(node, update, slot, 0);
+}
+
+/*
+ * Begin a round of confirmation.  While nothing is being written as many voters
+ * are asked as it takes, those that answered last; should one of them fail, the
+ * next heartbeat asks all.  Otherwise all are asked now, because some may be busy
+ * with their disks.
+ */
 void
 raft_begin_round(struct raft *node, struct raft_update *update)
+{
+	bool		asked[RAFT_MAX_MEMBERS] = {false};
+	uint32_t	n_wanted = RAFT_MAX_MEMBERS;
+	uint32_t	i;
+
+	if (node->commit_index == node->log.last_index)
+		n_wanted = count_missing(node);
+	for (i = 0; i < n_wanted; i++)
+		mark_next(node, asked);
+
+	raft_number_round(node);
+	for (i = 0; i < node->config.config.n_members; i++)
+	{
+		if (asked[i])
+			ask(node, update, i);
+	}
+}
+
+/* Who was to confirm reads cannot be reached: ask the other voters. */
+static void
+ask_others(struct raft *node, struct raft_update *update, uint32_t slot)
 {
 	const struct raft_config *config = &node->config.config;
 	uint32_t	i;
 
-	raft_number_round(node);
 	for (i = 0; i < config->n_members; i++)
 	{
-		if (i == node->self || config->members[i].role != RAFT_VOTER)
-			continue;
-		begin_copy_if_needed(node, update, i);
-		send_append(node, update, i, 0);
+		if (i != node->self && i != slot && config->members[i].role == RAFT_VOTER)
+			ask(node, update, i);
 	}
 }
 
@@ -634,5 +704,7 @@ raft_on_link_down(struct raft *node, raft_id id, struct raft_update *update)
 
 	if (node->peers[slot].mode != RAFT_COPY)
 		start_probing(&node->peers[slot], node->peers[slot].match_index + 1);
+	if (node->n_confirming > 0)
+		ask_others(node, update, slot);
 	return RAFT_OK;
 }

@@ -14,6 +14,9 @@
  *	  round, a number that every APPEND carries and every answer returns, and
  *	  waits until a majority has answered that round or a later one.
  *
+ * A round asks no more voters than it takes, as long as nothing is being written;
+ * see raft_begin_round().
+ *
  * One round serves every read that was there when it began.  Reads that come
  * while a round is under way wait for the next one, which begins as soon as
  * this one is confirmed: under load rounds follow each other and each serves

@@ -123,21 +123,23 @@ server_control(int node, const char *command, const char *mode)
 }
 
 /*
- * What is left of a killed server may hold its shared memory for a moment.
+ * What is left of a killed server may hold its shared memory for a moment.  One
+ * that recovers from a crash by itself does not answer until it has, and cannot
+ * be started.
  */
 void
 server_start(int node)
 {
 	int64_t		limit = now_ms() + START_LIMIT_MS;
 
-	while (!server_control(node, "start", "fast"))
+	while (!server_control(node, "start", "fast") && ask(node, "SELECT 1") != 1)
 	{
 		if (now_ms() > limit)
 		{
 			violation("node %d does not start", node + 1);
 			return;
 		}
-		(void) wait_in_phase(PHASE_OVER, 100);
+		(void) wait_in_phase(PHASE_OVER, 200);
 	}
 }
 

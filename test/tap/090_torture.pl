@@ -2,7 +2,8 @@
 # that are killed and stopped, a network that cuts, delays, loses and reorders,
 # disks that are slow, full or broken, clocks that jump, members that go and
 # come.  Afterwards a judge holds what each client was told against the history,
-# and pg_amcheck looks at every table and index of every node.
+# the store compares its members, and pg_amcheck looks at every table and index of
+# every node.
 # The work is done by test/torture; this starts its servers, and reads its report.
 #
 # TORTURE_SECONDS (120), TORTURE_SEED, TORTURE_RATE (150 operations a second),
@@ -41,9 +42,10 @@ sub tell_proxy
 	return;
 }
 
-# Each node is reached through the proxy, and looks for orders to its disk and
-# clock (test/torture/shim.h) in its data directory.  What is compacted is said
-# by the nemesis, and not by clocks that jump.
+# Each node is reached through the proxy, which knows it by its name, whoever
+# starts it.  It looks for orders to its disk and clock (test/torture/shim.h) in
+# its data directory.  What is compacted is said by the nemesis, and not by clocks
+# that jump.
 sub configuration
 {
 	my ($node) = @_;
@@ -52,6 +54,7 @@ sub configuration
 	tell_proxy('add ' . $node->name . " $port " . $node->port);
 	append_to_file($node->data_dir . '/torture.orders', "\0" x 64);
 	return <<"EOC";
+store.node_name = '@{[$node->name]}'
 max_connections = 60
 restart_after_crash = on
 store.advertise = 'host=127.0.0.1 port=$port dbname=postgres'
@@ -82,12 +85,19 @@ $_->_update_pid(1) for $cluster->nodes;
 ok($passed, "the judge finds nothing (seed $seed, history $history)")
   or diag(join "\n", grep { /VIOLATION/ } split /\n/, $output);
 like($output, qr/^violations: 0$/m, 'no violations');
+like($output, qr/^network: connections [1-9]\d*, strangers 0,/m,
+	'the proxy knew whose connections it had');
 for my $what ([ qr/^judged: (\d+) operations/m, 'operations' ],
 	[ qr/^judged: .*, (\d+) events/m, 'events' ])
 {
 	my ($count) = $output =~ $what->[0];
 	ok($count, "there were $what->[1]: " . ($count // 0));
 }
+is( ($cluster->nodes)[0]->safe_psql(
+		'postgres',
+		q{SELECT count(*) FILTER (WHERE agrees) || ' of ' || count(*) FROM store.verify()}),
+	'3 of 3',
+	'store.verify() finds all members the same');
 for my $node ($cluster->nodes)
 {
 	my ($out, $err) = ('', '');

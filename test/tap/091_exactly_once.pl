@@ -1,6 +1,7 @@
-# Who waits for an answer gets one, and a certain one: raft and apply workers are
-# ended and stopped below clients that have time, and leadership goes round.  The
-# workers finish what their predecessors had begun, once.
+# Who waits for an answer gets one, and a certain one: leaders are killed, raft and
+# apply workers are ended and stopped, connections between members are ended below
+# clients that have time, and leadership goes round.  The workers finish what was
+# begun, once.  Only a session whose own server was killed is left in doubt.
 #
 # EXACTLY_ONCE_SECONDS (15), EXACTLY_ONCE_SEED.
 
@@ -15,7 +16,8 @@ use Test::More;
 my $seconds = $ENV{EXACTLY_ONCE_SECONDS} || 15;
 my $seed = $ENV{EXACTLY_ONCE_SEED} || int(rand(1_000_000_000));
 my $history = "$PostgreSQL::Test::Utils::tmp_check/exactly_once.history";
-my $faults = 'end of a raft worker,end of an apply worker,stop of a raft worker,transfer';
+my $faults = 'kill of the leader,end of a raft worker,end of an apply worker,stop of a raft worker,'
+  . 'transfer,end of links';
 
 my $cluster = StoreCluster->new(
 	conf => "max_connections = 60\nstore.log_segment_size = '256kB'\n"
@@ -36,6 +38,8 @@ ok($run->finish, "every outcome is known, and right (seed $seed, history $histor
 for my $what ([ qr/^judged: (\d+) operations/m, 'operations' ],
 	[ qr/^  end of a raft worker +(\d+)/m, 'raft workers that were ended' ],
 	[ qr/^  end of an apply worker +(\d+)/m, 'apply workers that were ended' ],
+	[ qr/^  kill of the leader +(\d+)/m, 'leaders that were killed' ],
+	[ qr/^  end of links +(\d+)/m, 'times that connections between members were ended' ],
 	[ qr/^elections: (\d+)/m, 'elections' ])
 {
 	my ($count) = $output =~ $what->[0];

@@ -17,12 +17,36 @@ my $top = "$FindBin::RealBin/../..";
 my $node = StoreCluster->server('node');
 $node->safe_psql('postgres', 'CREATE EXTENSION store');
 
-# The rows of the tables of the document: section, then cells.
-my (@rows, $section);
-for my $line (split /\n/, slurp_file("$top/doc/reference.md"))
+# What the document has, by what it is about: the beginning of a row's cells, as many
+# as the catalog knows.
+sub documented
 {
-	$section = $1 if $line =~ /^##+ (.*)/;
-	push @rows, [ $section, split /\s*\|\s*/, $1 ] if $line =~ /^\| (.*) \|$/;
+	my ($section, %rows) = ('');
+
+	for my $line (split /\n/, shift)
+	{
+		$section = $1 if $line =~ /^##+ (.*)/;
+		my @cells = $line =~ /^\| (.*) \|$/ ? split(/\s*\|\s*/, $1) : next;
+		my ($about, $n) =
+			$cells[0] =~ /^`store\.\w+\(/ ? ('functions', 3)
+		  : $section =~ /^store\.\w+$/ && $cells[0] =~ /^`/ ? ('columns', 3)
+		  : $cells[0] =~ /^`store\.(?:raft_|events_)\w+`$/ ? ('tables of the workers', 2)
+		  : $cells[0] =~ /^`store\.\w+`$/ ? ('settings', 4)
+		  : $section eq 'Errors' && $cells[0] =~ /^`\w{5}`$/ ? ('errors', 1)
+		  : next;
+		my $row = join ' | ', map { $_ // '' } @cells[ 0 .. $n - 1 ];
+
+		if ($about eq 'columns')
+		{
+			# a comment in the catalog has no marks
+			my ($cell, $rest) = $row =~ /^(.*? \| )(.*)/;
+			$row = "$section | $cell" . $rest =~ tr/`//dr;
+		}
+		push @{ $rows{$about} }, $row;
+		push @{ $rows{'error without an explanation'} }, $row
+		  if $about eq 'errors' && !$cells[1];
+	}
+	return %rows;
 }
 
 # Rows that a query makes, as the document has them.
@@ -30,39 +54,21 @@ sub expected
 {
 	my ($query) = @_;
 
-	return sort split /\n/, $node->safe_psql('postgres', $query);
+	return [ split /\n/, $node->safe_psql('postgres', $query) ];
 }
 
-sub compare
+# Those of the first list that are not in the second.
+sub surplus
 {
-	my ($name, $documented, $wanted) = @_;
-	my %in_catalog = map { $_ => 1 } @$wanted;
-	my %in_doc = map { $_ => 1 } @$documented;
-	my @missing = grep { !$in_doc{$_} } @$wanted;
-	my @surplus = grep { !$in_catalog{$_} } @$documented;
+	my ($first, $second) = @_;
+	my %there = map { $_ => 1 } @$second;
 
-	cmp_ok(scalar @$wanted, '>', 0, "$name: there are some");
-	is(join("\n", @missing), '', "$name: nothing is missing");
-	is(join("\n", @surplus), '', "$name: nothing is there that is not");
-	return;
+	return join "\n", sort grep { !$there{$_} } @$first;
 }
 
-sub cells
-{
-	my ($pattern, $n) = @_;
-
-	return map {
-		my @cells = @$_[ 1 .. $n ];
-		join(' | ', map { $_ // '' } @cells)
-	} grep { ($_->[1] // '') =~ $pattern } @rows;
-}
-
-compare(
-	'functions',
-	[ cells(qr/^`store\.\w+\(/, 3) ],
-	[
-		expected(
-			q{
+my %wanted;
+$wanted{functions} = expected(
+	q{
 	SELECT format('`store.%s(%s)` | %s | %s', proname,
 		(SELECT coalesce(string_agg(concat_ws(' ', quote_ident(proargnames[i]),
 				format_type(coalesce(proallargtypes[i], proargtypes[i - 1]), NULL),
@@ -72,47 +78,26 @@ compare(
 		CASE WHEN proallargtypes IS NULL THEN pg_get_function_result(p.oid)
 			WHEN proretset THEN 'rows' ELSE 'a row' END,
 		obj_description(p.oid, 'pg_proc'))
-	FROM pg_proc p WHERE pronamespace = 'store'::regnamespace})
-	]);
-
-compare(
-	'columns',
-	[
-		map { "$_->[0] | $_->[1] | $_->[2]" }
-		  grep { $_->[0] =~ /^store\.\w+$/ && $_->[1] =~ /^`/ } @rows
-	],
-	[
-		expected(
-			q{
-	SELECT format('store.%s | `%s` | %s', relname, attname,
-		replace(format_type(atttypid, atttypmod), 'timestamp with time zone', 'timestamptz'))
+	FROM pg_proc p WHERE pronamespace = 'store'::regnamespace});
+$wanted{columns} = expected(
+	q{
+	SELECT format('store.%s | `%s` | %s | %s', relname, attname,
+		replace(format_type(atttypid, atttypmod), 'timestamp with time zone', 'timestamptz'),
+		col_description(c.oid, attnum))
 	FROM pg_class c JOIN pg_attribute ON attrelid = c.oid AND attnum > 0 AND NOT attisdropped
 	WHERE relnamespace = 'store'::regnamespace AND relkind IN ('r', 'v')
-		AND relname !~ '^raft_|^events_'})
-	]);
-
-compare(
-	'tables of the workers',
-	[ cells(qr/^`store\.(?:raft_|events_)\w+`$/, 2) ],
-	[
-		expected(
-			q{
+		AND relname !~ '^raft_|^events_'});
+$wanted{'tables of the workers'} = expected(
+	q{
 	SELECT format('`store.%s` | %s', relname, obj_description(c.oid, 'pg_class')) FROM pg_class c
 	WHERE relnamespace = 'store'::regnamespace AND relkind IN ('r', 'v')
-		AND relname ~ '^raft_|^events_'})
-	]);
-
-compare(
-	'settings',
-	[ cells(qr/^`store\.\w+`$/, 4) ],
-	[
-		grep { !/^`store\.(?:raft_|events_)/ } expected(
-			q{
+		AND relname ~ '^raft_|^events_'});
+$wanted{settings} = expected(
+	q{
 	SELECT format('`%s` | %s | %s | %s', name,
 		CASE WHEN boot_val = '' THEN 'empty' ELSE '`' || boot_val || coalesce(unit, '') || '`' END,
 		context, concat_ws(' ', short_desc, extra_desc))
-	FROM pg_settings WHERE name LIKE 'store.%'})
-	]) if @rows = grep { $_->[0] ne 'Tables of the workers' } @rows;
+	FROM pg_settings WHERE name LIKE 'store.%'});
 
 # Errors: every SQLSTATE that the sources raise, and those of input functions.
 my %code = map { /^(\w{5})\s+[EWS]\s+(ERRCODE_\w+)/ ? ($2 => $1) : () }
@@ -135,8 +120,29 @@ for my $file (glob("$top/src/*.[ch]"))
 		}
 	}
 }
-@rows = grep { $_->[0] eq 'Errors' } @rows;
-compare('errors', [ cells(qr/^`\w{5}`$/, 1) ], [ sort keys %raised ]);
-is(scalar(grep { !$_->[2] } @rows), 0, 'each is explained');
+$wanted{errors} = [ keys %raised ];
+
+my $text = slurp_file("$top/doc/reference.md");
+my %there = documented($text);
+for my $about (sort keys %wanted)
+{
+	cmp_ok(scalar @{ $wanted{$about} }, '>', 0, "$about: there are some");
+	is(surplus($wanted{$about}, $there{$about}), '', "$about: nothing is missing");
+	is(surplus($there{$about}, $wanted{$about}), '', "$about: nothing is there that is not");
+
+	# Would it be noticed?  One row after the other is taken away: the first, the last
+	# and one in between.
+	for my $row (@{ $there{$about} }[ 0, -1, @{ $there{$about} } / 2 ])
+	{
+		my ($section, $cell) = $row =~ /^(?:(store\.\w+) \| )?(`.*?`)/;
+		my $line = qr/^\| \Q$cell\E \|.*\n/m;
+		my $head = defined $section ? qr/^### \Q$section\E\n(?:(?!##).*\n)*?/m : qr//;
+		my $less = $text =~ s/($head)$line/$1/r;
+
+		is(surplus($wanted{$about}, { documented($less) }->{$about}),
+			$row, "$about: without $cell it would");
+	}
+}
+is($there{'error without an explanation'}, undef, 'each error is explained');
 
 done_testing();

@@ -1,5 +1,5 @@
-# Prometheus' exporter with contrib/monitoring: everything that the rules and
-# the dashboard look at is there, and true.
+# Prometheus and its exporter with contrib/monitoring: everything that the rules and
+# the dashboard look at is there, and true, and Prometheus understands them.
 
 use strict;
 use warnings;
@@ -16,6 +16,8 @@ use StoreCluster;
 use Test::More;
 
 my $exporter = Borrowed::program('prometheus-postgres-exporter');
+my $prometheus = Borrowed::program('prometheus');
+my $promtool = Borrowed::program('promtool');
 my $contrib = "$FindBin::RealBin/../../contrib/monitoring";
 my $cluster = StoreCluster->new('exporter', nodes => 3);
 my $leader = $cluster->wait_for_leader;
@@ -73,12 +75,68 @@ for my $node ($cluster->others($leader))
 }
 
 my $dashboard = decode_json(slurp_file("$contrib/dashboard.json"));
-my %asked = map { $_ => 1 } (
-	map { $_->{expr} } map { @{ $_->{targets} } } @{ $dashboard->{panels} }),
-  slurp_file("$contrib/alerts.yaml") =~ /expr: (?:>-\n\s+)?(.*)/g;
-my %metric = map { $_ => 1 } map { /\b(store_\w+)/g } keys %asked;
+my @shown = map { $_->{expr} } map { @{ $_->{targets} } } @{ $dashboard->{panels} };
+my @watched = slurp_file("$contrib/alerts.yaml") =~ /expr: (?:>-\n\s+)?(.*)/g;
+my %metric = map { $_ => 1 } map { /\b(store_\w+)/g } @shown, @watched;
 cmp_ok(scalar keys %metric, '>', 15, 'rules and dashboard look at much');
 is(join(' ', grep { !defined value($_) } sort keys %metric), '', 'all of it is there');
 
+# Prometheus itself, which asks the exporter every second.
+my $folder = PostgreSQL::Test::Utils::tempdir;
+my $web = PostgreSQL::Test::Cluster::get_free_port();
+append_to_file("$folder/prometheus.yml", <<"YAML");
+global: {scrape_interval: 1s, evaluation_interval: 1s}
+rule_files: ['$contrib/alerts.yaml']
+scrape_configs:
+- job_name: store
+  static_configs: [{targets: ['127.0.0.1:$port']}]
+YAML
+command_ok([ $promtool, 'check', 'rules', "$contrib/alerts.yaml" ], 'the rules are rules');
+my $server = IPC::Run::start(
+	[
+		$prometheus, "--config.file=$folder/prometheus.yml", "--storage.tsdb.path=$folder/data",
+		"--web.listen-address=127.0.0.1:$web"
+	],
+	'<', '/dev/null', '>', "$PostgreSQL::Test::Utils::log_path/prometheus.log", '2>&1');
+
+# What Prometheus answers to a query of this kind, or undef.
+sub ask
+{
+	my ($path, %parameters) = @_;
+	my $http = HTTP::Tiny->new(timeout => 10);
+	my $query = $http->www_form_urlencode(\%parameters);
+	my $answer = $http->get("http://127.0.0.1:$web/api/v1/$path?$query");
+
+	return $answer->{success} ? decode_json($answer->{content})->{data} : undef;
+}
+
+sub is_drawn
+{
+	my ($expression) = @_;
+	my $data = ask('query', query => $expression);
+
+	return $data && @{ $data->{result} } > 0;
+}
+
+my $writer = $cluster->start_writer($leader, 'drawn');
+for my $expression (@shown)
+{
+	ok(StoreCluster::poll($expression, sub { return is_drawn($expression) }), "drawn: $expression");
+}
+is_deeply([ grep { !ask('query', query => $_) } @watched ], [], 'each rule can be evaluated');
+
+StoreCluster::stop_writer($writer);
+
+# A leader without a majority: the rule that says so is about to fire.
+$cluster->kill9($cluster->others($leader));
+ok( StoreCluster::poll(
+		'an alert',
+		sub {
+			my $data = ask('alerts') or return 0;
+			return grep { $_->{labels}{alertname} eq 'StoreCritical' } @{ $data->{alerts} };
+		}),
+	'an alert for a leader that lost its majority');
+
+$server->kill_kill;
 $run->kill_kill;
 done_testing();

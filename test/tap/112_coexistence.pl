@@ -117,17 +117,21 @@ sub has_ipv6
 }
 
 my $folder = PostgreSQL::Test::Utils::tempdir_short;
+# in Turkish, the small letter of I is not i
+my %locale = (
+	C => ['C'],
+	Turkish => [ 'C.UTF-8', '--locale-provider', 'icu', '--icu-locale', 'tr-TR' ]);
 my %way = (sockets => "listen_addresses = ''\nunix_socket_directories = '%s, $folder'\n");
 $way{IPv6} = "listen_addresses = '::1'\n" if has_ipv6();
 for my $way (sort keys %way)
 {
 	my @nodes;
 
-	for my $locale ('C', 'C.UTF-8')
+	for my $language (sort keys %locale)
 	{
-		my $node = PostgreSQL::Test::Cluster->new(lc "${way}_" . ($locale =~ s/\W//gr));
+		my $node = PostgreSQL::Test::Cluster->new(lc "${way}_$language");
 
-		$node->init(extra => [ '-E', 'UTF8', '--locale', $locale ]);
+		$node->init(extra => [ '-E', 'UTF8', '--locale', @{ $locale{$language} } ]);
 		append_to_file($node->data_dir . '/pg_hba.conf', "host all all ::1/128 trust\n");
 		$node->append_conf('postgresql.conf',
 			sprintf("shared_preload_libraries = 'store'\n$way{$way}", $node->host));

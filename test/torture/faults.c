@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define REPLACE_LIMIT_MS	150000
+#define HOLD_ALL_LIMIT_MS	10000
 
 static pthread_mutex_t held[MAX_NODES] = {
 	PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER,
@@ -91,13 +92,23 @@ fault_kill_leader(int node, Random *random)
 	return node >= 0 && fault_kill(node, random);
 }
 
+/*
+ * All nodes or none.  One may be in the hands of another nemesis for a while; as
+ * nobody else wants more than one, there is no deadlock.
+ */
 static int
 hold_all(void)
 {
+	int64_t		limit = now_ms() + HOLD_ALL_LIMIT_MS;
 	int			n = 0;
 
-	while (n < check.n_nodes && node_hold(n))
-		n++;
+	while (n < check.n_nodes)
+	{
+		if (node_hold(n))
+			n++;
+		else if (now_ms() > limit || !wait_in_phase(PHASE_TROUBLE, 20))
+			break;
+	}
 	if (n == check.n_nodes)
 		return n;
 	while (n-- > 0)

@@ -55,6 +55,17 @@ typedef struct Count
 
 static Count counts[32];
 static int	n_violations;
+static const History *judged;
+
+/* When, in seconds since the first operation began, the one of a line ended. */
+static double
+seconds_at(int line)
+{
+	for (int i = 0; judged != NULL && i < judged->n_operations; i++)
+		if (judged->operations[i].line == line)
+			return (double) (judged->operations[i].end_us - judged->operations[0].begin_us) / 1e6;
+	return -1;
+}
 
 void
 blame(const char *rule, int line, const char *format,...)
@@ -69,7 +80,9 @@ blame(const char *rule, int line, const char *format,...)
 	if (counts[i].count++ >= MAX_SHOWN)
 		return;
 	printf("VIOLATION %s", rule);
-	if (line > 0)
+	if (line > 0 && seconds_at(line) >= 0)
+		printf(" (line %d, after %.0f s)", line, seconds_at(line));
+	else if (line > 0)
 		printf(" (line %d)", line);
 	printf(": ");
 	va_start(args, format);
@@ -225,6 +238,15 @@ done_at(int64_t index)
 	return found != NULL ? *found : NULL;
 }
 
+/* Where a value was put, for messages; 0: nowhere. */
+static int
+line_of(Value value)
+{
+	const Authorship *author = author_of(value);
+
+	return author != NULL ? author->operation->line : 0;
+}
+
 /* ------------------------------------------------------------------------
  * Events
  * ------------------------------------------------------------------------
@@ -237,8 +259,8 @@ judge_chain(const History *history, const Event *event)
 	bool		was_there = before != NULL && before->type != 'D';
 
 	if ((event->type == 'A') == was_there)
-		blame("chain", 0, "%c at %" PRId64 " of k%d, which was %s", event->type, event->index,
-			  event->key, was_there ? "there" : "not there");
+		blame("chain", line_of(event->value), "%c at %" PRId64 " of k%d, which was %s",
+			  event->type, event->index, event->key, was_there ? "there" : "not there");
 	else if (event->type == 'D' && !same_value(event->value, before->value))
 		blame("chain", 0, "D at %" PRId64 " of k%d has another value than was there",
 			  event->index, event->key);
@@ -354,7 +376,7 @@ judge_repetition(const History *history)
 	qsort(changes, (size_t) n, sizeof(Event), compare_values);
 	for (int i = 1; i < n; i++)
 		if (same_value(changes[i].value, changes[i - 1].value))
-			blame("twice", 0, "%d-%d is at %" PRId64 " and at %" PRId64, changes[i].value.client,
+			blame("twice", line_of(changes[i].value), "%d-%d is at %" PRId64 " and at %" PRId64, changes[i].value.client,
 				  changes[i].value.serial, changes[i - 1].index, changes[i].index);
 	free(changes);
 }
@@ -670,6 +692,7 @@ judge_node(const History *history, int node)
 int
 judge(History *history)
 {
+	judged = history;
 	find_lows(history);
 	find_authors(history);
 	judge_events(history);

@@ -129,6 +129,7 @@ static Random chance;
 static struct
 {
 	long		connections;
+	long		strangers;		/* connections that no rule is about */
 	long		bytes;
 	long		stalled;
 	long		resets;
@@ -364,6 +365,7 @@ read_hello(Connection *connection)
 		return;
 	sender = sender_of(connection->hello, (int) length);
 	/* a stranger is treated as the node itself: no rule is about that */
+	stats.strangers += sender < 0;
 	connection->node[0] = sender >= 0 ? sender : connection->node[1];
 	queue_piece(connection, 0, connection->hello, connection->n_hello);
 }
@@ -597,8 +599,9 @@ obey(char *line, char *reply, size_t size)
 	}
 	else if (strcmp(line, "stats") == 0)
 	{
-		snprintf(reply, size, "ok connections %ld, bytes %ld, stalled %ld, reset %ld, severed %ld\n",
-				 stats.connections, stats.bytes, stats.stalled, stats.resets, stats.severed);
+		snprintf(reply, size, "ok connections %ld, strangers %ld, bytes %ld, stalled %ld, reset %ld,"
+				 " severed %ld\n", stats.connections, stats.strangers, stats.bytes, stats.stalled,
+				 stats.resets, stats.severed);
 		return;
 	}
 	snprintf(reply, size, "%s\n", fine ? "ok" : "error");

@@ -39,6 +39,7 @@ typedef struct Torture
 	_Atomic int64_t final;		/* watchers may stop there; 0: not known yet */
 	_Atomic int64_t bookmarks[N_WATCHERS];
 	long		outcomes[N_VERBS][N_OUTCOMES];	/* under the history's lock */
+	long		doubts[N_VERBS];	/* unknown, and not because a session was lost */
 } Torture;
 
 extern Torture torture;

@@ -1,6 +1,7 @@
 # Torture; see torture.h.
 #
 #   make torture [MINUTES=5] [SEED=n] [RATE=150] [FAULTS=name,...]
+#   make torture-mutants [TORTURE_SECONDS=120] [TORTURE_SEED=n]
 #   make torture-selftest
 #
 # It needs servers, which test/tap/090_torture.pl starts from what is installed.
@@ -27,7 +28,7 @@ build/torture_shim.so: $(TORTURE_DIR)/shim.c $(TORTURE_DIR)/shim.h
 
 tap: build/torture build/torture_proxy build/torture_shim.so
 
-.PHONY: torture torture-selftest
+.PHONY: torture torture-selftest torture-mutants
 torture: build/torture
 	TORTURE_SECONDS=$$(($(MINUTES) * 60)) TORTURE_SEED='$(SEED)' \
 	TORTURE_RATE='$(RATE)' TORTURE_FAULTS='$(FAULTS)' \
@@ -36,3 +37,8 @@ torture: build/torture
 # Each history that was doctored must be rejected, for the reason it names.
 torture-selftest: build/torture
 	$(TORTURE_DIR)/selftest.pl build/torture $(TORTURE_DIR)/sound.history
+
+# Each build that was broken must be caught.  Not part of scripts/check.
+torture-mutants:
+	BASELINE=no scripts/mutants $$(awk '$$1 == "mutant" { name = $$2 } \
+		$$2 == "test/tap/090_torture.pl" { print name }' test/mutants/mutants.txt)

@@ -48,4 +48,18 @@ errfinish(const char *filename, int lineno, const char *funcname)
 	siglongjmp(error_caught, 1);
 }
 
+#ifdef USE_ASSERT_CHECKING
+#if PG_VERSION_NUM >= 160000
+void
+ExceptionalCondition(const char *condition, const char *file, int line)
+#else
+void
+ExceptionalCondition(const char *condition, const char *type, const char *file, int line)
+#endif
+{
+	fprintf(stderr, "TRAP: %s, %s:%d\n", condition, file, line);
+	abort();
+}
+#endif
+
 #endif							/* TEST_STUBS_H */

@@ -20,7 +20,7 @@ use warnings;
 use Exporter 'import';
 use Test::More;
 
-our @EXPORT_OK = qw(program library_path);
+our @EXPORT_OK = qw(program library library_path);
 
 my $ROOT = "$ENV{TESTDIR}/../borrowed";
 
@@ -30,6 +30,16 @@ sub program
 	my ($name) = @_;
 	my ($found) = grep { -x } map { "$_/$name" } "$ROOT/usr/bin", "$ROOT/usr/sbin",
 	  split(/:/, $ENV{PATH}), '/usr/sbin';
+
+	plan skip_all => "needs $name; scripts/check gets it" unless $found;
+	return $found;
+}
+
+# The path of a library that is preloaded.
+sub library
+{
+	my ($name) = @_;
+	my ($found) = map { glob "$_/usr/lib/*-linux-gnu*/$name" } $ROOT, '';
 
 	plan skip_all => "needs $name; scripts/check gets it" unless $found;
 	return $found;
