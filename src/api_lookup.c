@@ -56,7 +56,11 @@ prepare_keys(void)
 	MemoryContextSwitchTo(oldcontext);
 }
 
-/* The table, locked.  It may be another one than before, after DROP EXTENSION. */
+/*
+ * The table, locked.  It may be another one than before, after DROP EXTENSION.
+ * The wait for the lock may be canceled, so the table is known only after that,
+ * when the keys are ready, too.
+ */
 static Relation
 open_resources(void)
 {
@@ -64,9 +68,11 @@ open_resources(void)
 
 	if (rel == NULL)
 	{
-		resources = table_oid("resources");
-		rel = table_open_existing(resources, AccessShareLock);
+		Oid			oid = table_oid("resources");
+
+		rel = table_open_existing(oid, AccessShareLock);
 		prepare_keys();
+		resources = oid;
 	}
 	return rel;
 }

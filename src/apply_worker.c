@@ -213,8 +213,13 @@ publish(void)
 		watchers_mark_all(machine_changes(), pg_atomic_read_u64(&progress->applied_index),
 						  worker.applied);
 
-	/* Whoever is answered must find his change counted, too. */
+	/*
+	 * Whoever is answered must find his change counted, too.  That goes for
+	 * last_event as well: a LISTEN that follows the answer begins behind it.
+	 */
 	pg_atomic_write_u64(&progress->floor, machine_floor());
+	if (worker.last_event != 0)
+		pg_atomic_write_u64(&progress->last_event, worker.last_event);
 	pg_atomic_write_u64(&progress->applied_index, worker.applied);
 	for (uint32 i = 0; i < worker.n_answers; i++)
 		send_answer(&worker.answers[i]);
@@ -226,7 +231,6 @@ publish(void)
 	pg_atomic_write_u64(&progress->applied_term, worker.applied_term);
 	if (worker.last_event != 0)
 	{
-		pg_atomic_write_u64(&progress->last_event, worker.last_event);
 		watchers_wake_marked(worker.applied);
 		if (listeners_any())
 			status_wake(WORKER_NOTIFY);

@@ -9,22 +9,7 @@ use PostgreSQL::Test::Utils;
 use StoreCluster;
 use Test::More;
 
-# One object a line.  A larger set may lie beside the checkout; the small one
-# belongs to the product.
-my @lines;
-my ($file) = grep { defined && -r } $ENV{STORE_MANIFESTS}, '../shared/data/manifests.jsonl';
-if (defined $file)
-{
-	@lines = grep { /\S/ } split /\n/, slurp_file($file);
-}
-else
-{
-	note('the larger set of manifests is not there; using scripts/demo-data');
-	for my $small (sort glob('scripts/demo-data/*.jsonl'))
-	{
-		push @lines, grep { /\S/ } split /\n/, slurp_file($small);
-	}
-}
+my @lines = StoreCluster::manifests();
 cmp_ok(scalar @lines, '>', 20, 'there are manifests to put: ' . scalar @lines);
 
 my $cluster = StoreCluster->new;

@@ -108,4 +108,17 @@ is( $other->safe_psql('postgres', q{
 		WHERE name IN ('here-leader', 'there-leader', 'here-follower', 'there-follower')}),
 	'4', 'every write that succeeded is there');
 
+# A session whose first read gave up waiting for a lock reads well afterwards.
+my $locker = $follower->background_psql('postgres', on_error_stop => 0);
+my $reader = $follower->background_psql('postgres', on_error_stop => 0);
+my $get = "SELECT store.get('ConfigMap', 'there-leader', 'default')->>'kind';";
+
+$reader->query("SET store.read_consistency = 'local'; SET lock_timeout = '100ms';");
+$locker->query_safe('BEGIN; LOCK TABLE store.resources;');
+is($reader->query($get), '', 'a read that has no patience fails at a lock');
+$locker->quit;
+$reader->query('RESET lock_timeout;');
+is($reader->query($get), 'ConfigMap', 'and the next one of its session does not');
+$reader->quit;
+
 done_testing();

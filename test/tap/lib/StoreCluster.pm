@@ -523,6 +523,24 @@ sub restart_killed
 
 =pod
 
+=item manifests()
+
+Real objects, a line of JSON each: of the file named by STORE_MANIFESTS, or of
+the larger set that may lie beside the checkout, or of the product's own.
+
+=cut
+
+sub manifests
+{
+	my ($file) = grep { defined && -r } $ENV{STORE_MANIFESTS}, '../shared/data/manifests.jsonl';
+	my @files = $file // sort glob('scripts/demo-data/*.jsonl');
+
+	note("manifests of @files");
+	return grep { /\S/ } map { split /\n/, slurp_file($_) } @files;
+}
+
+=pod
+
 =item sqlstate(node, sql)
 
 Run SQL that should fail; returns (SQLSTATE, whole error text, seconds).  The
