@@ -63,6 +63,13 @@ typedef bool TU_UpdateIndexes;
 	((void) (or_stronger), LockHeldByMe(tag, mode))
 #endif
 
+/* Since 16, the name says that it is the place and not the number of a backend. */
+#if PG_VERSION_NUM >= 160000
+#define store_local_beentry(place) pgstat_get_local_beentry_by_index(place)
+#else
+#define store_local_beentry(place) pgstat_fetch_stat_local_beentry(place)
+#endif
+
 /* Since 17, a process knows its place among all without asking its PGPROC. */
 #if PG_VERSION_NUM < 170000
 #define MyProcNumber	(MyProc->pgprocno)

@@ -13,7 +13,8 @@
  * anything is made.  It also stands between a database and the workers that
  * are connected to it: as long as there is a store in it, dropping or renaming
  * it is refused with words that say what to do instead of "other users"; when
- * there is none, the workers are only waiting for one, and are sent away.
+ * there is none, the workers are only waiting for one, and are sent away.  So
+ * are the links of other members from one that the store is not in any more.
  *
  * Copyright (c) 2026, store contributors
  *
@@ -42,6 +43,7 @@
 #include "storage/lmgr.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
+#include "utils/backend_status.h"
 #include "watchers.h"
 
 static object_access_hook_type prev_object_access_hook = NULL;
@@ -202,6 +204,31 @@ clear_database(const char *name, const char *hint)
 	send_workers_away(get_database_oid(name, false));
 }
 
+/*
+ * Members that still know the store by a database that was taken out of use have
+ * links there, which end by themselves only when they have something to say.  They
+ * come back later than the server, which is about to lock the database, has
+ * looked for others in it.
+ */
+static void
+send_links_away(const char *name)
+{
+	Oid			database = name ? get_database_oid(name, true) : InvalidOid;
+
+	if (!OidIsValid(database) || !store_owns_database(database, GetUserId()))
+		return;
+	pgstat_clear_backend_activity_snapshot();
+	for (int i = 1; i <= pgstat_fetch_stat_numbackends(); i++)
+	{
+		PgBackendStatus *session = &store_local_beentry(i)->backendStatus;
+
+		if (session->st_databaseid == database &&
+			session->st_backendType == B_BACKEND &&
+			strncmp(session->st_appname, STORE_LINK_NAME, strlen(STORE_LINK_NAME)) == 0)
+			(void) kill(session->st_procpid, SIGTERM);
+	}
+}
+
 /* The value of an option of a statement about databases, or NULL. */
 static DefElem *
 find_option(List *options, const char *name)
@@ -222,8 +249,8 @@ static void
 check_drop(const DropdbStmt *stmt)
 {
 	if (!is_store_of_user(stmt->dbname))
-		return;
-	if (find_option(stmt->options, "force") != NULL)
+		send_links_away(stmt->dbname);
+	else if (find_option(stmt->options, "force") != NULL)
 		warn_member();
 	else
 		clear_database(stmt->dbname,
@@ -239,6 +266,8 @@ check_create(const CreatedbStmt *stmt)
 	if (is_store_of_user(template))
 		clear_database(template,
 					   "Copy resources with store.export(); or set store.database to another name and restart the server for as long as it takes to copy the database.");
+	else
+		send_links_away(template);
 }
 
 static void
@@ -263,6 +292,8 @@ check_database_statement(Node *stmt)
 		if (is_store_of_user(name))
 			clear_database(name,
 						   "Set store.database to the new name, restart the server, and rename the database then.");
+		else
+			send_links_away(name);
 	}
 	else if (IsA(stmt, AlterDatabaseStmt) &&
 			 find_option(((AlterDatabaseStmt *) stmt)->options, "tablespace") != NULL)
@@ -271,6 +302,8 @@ check_database_statement(Node *stmt)
 		if (is_store_of_user(name))
 			clear_database(name,
 						   "Set store.database to another name, restart the server, move the database, and then set it back and restart again.");
+		else
+			send_links_away(name);
 	}
 }
 

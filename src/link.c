@@ -417,7 +417,7 @@ link_open(Link *link)
 	caller = MemoryContextSwitchTo(scratch);
 
 	problem = conninfo_assemble(link->conninfo,
-								psprintf("store link from %s", settings_node_name()),
+								psprintf(STORE_LINK_NAME "%s", settings_node_name()),
 								LINK_SETTINGS, &options);
 	if (problem != NULL)
 		link_fail(link, problem);

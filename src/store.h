@@ -75,6 +75,9 @@ extern void settings_define(void);
 extern char *settings_node_name(void);
 extern char *settings_advertise(void);
 
+/* How the application_name of a link between members begins; see transport.h. */
+#define STORE_LINK_NAME		"store link from "
+
 /* Is this session in store.database?  Looks into the catalog. */
 extern bool settings_in_store_database(void);
 

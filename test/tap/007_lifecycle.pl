@@ -277,6 +277,10 @@ is($cluster->status($one, 'problem'), '', 'no problem is left');
 		qr/ERROR:  55006: .*holds the store/s, 'the same from within');
 
 	$database_is->('moved');
+	ok( $member->poll_query_until('template1', q{
+			SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = 'postgres'
+				AND application_name ~ 'store link from'}),
+		'a member that has nothing to say is connected to it');
 	is( ($member->psql('template1', 'ALTER DATABASE postgres SET TABLESPACE space'))[0],
 		0, 'out of use, it is moved to another tablespace');
 	is( ($member->psql('template1', 'ALTER DATABASE postgres RENAME TO moved'))[0],
