@@ -282,11 +282,26 @@ sub stop_in_phase
 
 	if ($phase =~ /^replacing/)
 	{
-		$second = session(
-			$phase =~ /log/ ? 'LOCK TABLE store.raft_state IN SHARE MODE' :
-			  'SELECT count(*) FROM (SELECT FROM store.resources FOR UPDATE) AS r');
+		my $lock = $phase =~ /log/ ? 'LOCK TABLE store.raft_state IN SHARE MODE' :
+		  'SELECT count(*) FROM (SELECT FROM store.resources FOR UPDATE) AS r';
+
+		$second = session($lock);
 		let_reach();
-		wait_for_phase($away, $phase);
+		StoreCluster::poll(
+			"phase \"$phase\"",
+			sub {
+				return 1 if phase($away) eq $phase;
+
+				# There is a new term, which it has to note before it can ask for a copy.
+				if ($away->safe_psql('postgres', q{
+					SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
+					WHERE NOT granted AND backend_type = 'store raft worker'}))
+				{
+					$second->quit;
+					$second = session($lock);
+				}
+				return 0;
+			});
 		return $second;
 	}
 
