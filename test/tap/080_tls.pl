@@ -135,7 +135,7 @@ is( $one->safe_psql('postgres', q{
 		SELECT count(*) FROM pg_proc p
 		WHERE pronamespace = 'store'::regnamespace
 			AND has_function_privilege('store_peer', p.oid, 'EXECUTE')}),
-	'6', 'nor call anything but what members call');
+	'7', 'nor call anything but what members call');
 
 sub is_refused
 {

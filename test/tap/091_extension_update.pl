@@ -119,13 +119,16 @@ my ($tables) = $script =~ /^(GRANT SELECT ON store\.status[^;]*;)/m or die 'no g
 my ($functions) = $script =~ /^(GRANT EXECUTE ON FUNCTION store\.node_status[^;]*;)/m
   or die 'no grants';
 my $without = $views =~ s/,\s*(?:OUT )?(?:protocol|diverged)(?: integer| boolean)?(?=,|$)//mgr;
-my $earlier = $script =~ s/\Q$views\E/$without/r;
+my $commented = qr/^COMMENT ON COLUMN store\.(?:status|members)\.\w+ IS\s+'(?:[^']|'')*';\n/m;
+my $comments = join '', $script =~ /$commented/g;
+my $earlier = $script =~ s/\Q$views\E/$without/r =~ s/$commented//gr;
 my $update = <<"SQL";
 DROP VIEW store.status;
 DROP VIEW store.members;
 DROP FUNCTION store.node_status;
 DROP FUNCTION store.member_status;
 $views
+$comments
 REVOKE ALL ON FUNCTION store.node_status, store.member_status FROM PUBLIC;
 $tables
 $functions
