@@ -95,7 +95,7 @@ for my $what (sort keys %calls)
 
 # A page comes out of the index in its order, and so does a page of the past
 # out of both, read no further than it needs.
-my (undef, $list) = cost_of($calls{'first page of a namespace'});
+my (undef, $list) = cost_of("store.list_page('Grain', \"limit\" => 10)");
 like($list, qr/Index Scan using resources_key/, 'a page reads the index of the keys');
 unlike($list, qr/^\s*(?:->\s*)?Sort /m, 'and is not sorted');
 my ($pages, $page) = cost_of("store.list_page('Grain', \"limit\" => 10, resource_version => "
